@@ -17,7 +17,6 @@
 using handoff::Failure;
 using handoff::Result;
 using handoff::api::run;
-using handoff::api::run_whole;
 using handoff::io::LaneVault;
 using handoff::io::Registry;
 
@@ -106,19 +105,8 @@ int handoff_vault_commit(handoff_t* h) {
     if (const char* why = lane->writer->broken()) {
       give_up(handle.registry, why);
     } else if (lane->complete == 0 && handle.state() != HANDOFF_STATE_HEIR) {
-      lane->look(handle.registry.sessions.size());
+      lane->count();  // its donor died in mid-copy, and no vault of that one counts
     }
-    return {};
-  });
-}
-
-int handoff_vault_take(handoff_t* h, int fds[2]) {
-  if (fds == nullptr) return -EINVAL;
-  return run_whole(h, [&](handoff::io::Service& s) -> Result<void> {
-    auto ends = s.take_vault();
-    if (!ends) return Failure(ends.error());
-    fds[0] = ends->memory.release();
-    fds[1] = ends->keeper.release();
     return {};
   });
 }

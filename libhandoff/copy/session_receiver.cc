@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libhandoff/base/text.h"
+#include "libhandoff/copy/vault_record.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
@@ -305,7 +306,18 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
                       "', which this release may not know of; handoff_take_fd() does");
   }
   if (result && *result == HANDOFF_LATER) ++pending_[id];
-  if (result) return {};
+  if (result) {
+    put_arrival(registry_, id, entry,
+                {.state = state,
+                 .input = newest.input,
+                 .output = newest.output,
+                 .input_dropped = newest.input_dropped,
+                 .output_dropped = newest.output_dropped,
+                 .flags = newest.layer_flags,
+                 .has_layer = !newest.layer.empty(),
+                 .has_fds = !arrived_.fds().of(id).empty()});
+    return {};
+  }
   if (first) failed_.insert(id);
   return Failure(result.error());
 }

@@ -6,6 +6,7 @@
 
 #include "libhandoff/base/description.h"
 #include "libhandoff/copy/session_receiver.h"
+#include "libhandoff/copy/vault_record.h"
 #include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
@@ -148,6 +149,7 @@ void SessionReceiver::drop(std::uint64_t id, const SessionEntry& entry) {
     const auto identity = identity_of(entry.fd);
     if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
   }
+  drop_arrival(registry_, id);
   registry_.told.forget(id);
   pending_.erase(id);
   waiting_.erase(id);

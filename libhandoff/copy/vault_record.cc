@@ -1,5 +1,6 @@
 #include "libhandoff/copy/vault_record.h"
 
+#include <new>
 #include <optional>
 #include <string>
 
@@ -33,6 +34,47 @@ vault::Stretch kept(const SavedStretch& saved) {
   return {saved.placed()->begin, saved.placed()->size(), saved.bytes()};
 }
 
+// What goes on behind a stretch of before. room: for those bytes of it that are within its slot,
+// which are written again.
+vault::Stretch behind(const vault::Stretch& before, std::uint64_t dropped, std::string_view bytes,
+                      std::string& room) {
+  const std::uint64_t left = before.size - dropped;
+  vault::Stretch out{before.from + dropped, left + bytes.size(), bytes};
+  if (left == 0 || before.tail.empty()) return out;
+  room.append(before.tail.substr(dropped)).append(bytes);
+  out.tail = room;
+  return out;
+}
+
+void keep_arrival(vault::Writer& writer, std::uint64_t id, const Arrival& a) {
+  const vault::Writer::Newest before = writer.newest(id);
+  const bool whole = !a.input_dropped && !a.output_dropped;
+  vault::State state{.anew = whole, .theirs = true};
+  const std::uint64_t input_dropped = a.input_dropped.value_or(before.input.size);
+  const std::uint64_t output_dropped = a.output_dropped.value_or(before.output.size);
+  std::string input_room;
+  std::string output_room;
+  if (a.has_fds) {
+    state.why = vault::Why::kFds;
+  } else if (a.has_layer) {
+    state.why = vault::Why::kLayer;
+  } else if (!whole && before.why != vault::Why::kNone) {
+    state.why = before.why;  // the vault lacks what was to be kept of it
+  } else if (!whole && (input_dropped > before.input.size || output_dropped > before.output.size)) {
+    state.why = vault::Why::kUnplaced;
+  } else {
+    state.state = a.state;
+    state.flags = a.flags;
+    state.input = {0, a.input.size(), a.input};
+    state.output = {0, a.output.size(), a.output};
+  }
+  if (!whole && state.why == vault::Why::kNone) {
+    state.input = behind(before.input, input_dropped, a.input, input_room);
+    state.output = behind(before.output, output_dropped, a.output, output_room);
+  }
+  writer.put(id, state);
+}
+
 }  // namespace
 
 Result<bool> put_in_vault(Registry& registry, std::uint64_t id) {
@@ -59,6 +101,34 @@ Result<bool> put_in_vault(Registry& registry, std::uint64_t id) {
   }
   writer.put(id, state);
   return state.output.size > (writer.is_local(id) ? 0 : kMuch);
+}
+
+void put_arrival(Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                 const Arrival& arrival) {
+  LaneVault* const lane = registry.vault.get();
+  if (lane == nullptr || lane->complete != 0) return;
+  lane->enter(id, entry);
+  try {
+    keep_arrival(*lane->writer, id, arrival);
+  } catch (const std::bad_alloc&) {
+    lane->writer->break_off("there was no memory for a session that came");
+  }
+  lane->writer->commit();
+}
+
+void drop_arrival(Registry& registry, std::uint64_t id) {
+  LaneVault* const lane = registry.vault.get();
+  if (lane == nullptr || lane->complete != 0) return;
+  lane->writer->close(id);
+  lane->writer->commit();
+}
+
+void arrived(Registry& registry) {
+  if (registry.vault != nullptr) registry.vault->writer->take_over();
+}
+
+void count_vault(Registry& registry) {
+  if (registry.vault != nullptr) registry.vault->count();
 }
 
 }  // namespace handoff::io

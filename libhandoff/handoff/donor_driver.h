@@ -59,6 +59,11 @@ class DonorDriver : public Driver<DonorSide> {
   void go_on() override;
   void perform(core::DonorEffect effect) override;
   void update_poller() override;
+  // Resumed: the heir has owned the sessions, and may have served them.
+  bool wants_last_words() const override {
+    return machine_.state() == core::DonorState::kPreparing ||
+           machine_.state() == core::DonorState::kReleased;
+  }
   // While what the sections have changed is counted.
   bool has_heard_enough() const override {
     return !machine_.finished() && forecast_ && forecast_->answer;
@@ -99,6 +104,7 @@ class DonorDriver : public Driver<DonorSide> {
   void send_abort();
   void close_channel();
   void retire();
+  void leave_to_vault() const;
   void end_failed();
 
   DonorLanes lanes_;

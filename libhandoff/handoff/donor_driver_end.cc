@@ -1,8 +1,11 @@
 // The part of DonorDriver that ends a handoff: the sessions go, or come back.
+#include <unistd.h>
+
 #include <utility>
 
 #include "libhandoff/handoff/donor_driver.h"
 #include "libhandoff/handoff/retirement.h"
+#include "libhandoff/service/lane_vault.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/reason.h"
 
@@ -62,12 +65,24 @@ void DonorDriver::close_channel() {
 
 // ---- the end
 
+// The heir has died between its claim and Resumed, and has touched no socket. Its vault counts, or
+// this one's still does. To close the sockets here would end them for either: they are the
+// keeper's, too, and stay open if this process ends.
+void DonorDriver::leave_to_vault() const {
+  if (registry_.vault == nullptr || registry_.vault->complete == 0) return;
+  registry_.log(HANDOFF_LOG_ERROR,
+                "the heir has died as it took the sessions: this process ends, and they go on from "
+                "its vault");
+  ::_exit(1);
+}
+
 void DonorDriver::retire() {
   rest_.end();
   failpoint::hit("donor.retire.before");
   const bool heir_lost = machine_.heir_lost();
   read_refusals();
   left_ = lanes_.progress().staying;
+  if (heir_lost && !stays()) leave_to_vault();
   if (!stays()) let_heir_run();
   outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions, left_out());
   if (!stays()) {

@@ -89,6 +89,8 @@ class Driver {
   virtual void update_poller() = 0;
   // Another deadline than the machine's, before it; go_on() looks whether it has passed.
   virtual std::optional<core::Time> earlier_deadline() const { return std::nullopt; }
+  // What a peer that has died has said last is to be heard before its death.
+  virtual bool wants_last_words() const { return false; }
   // The peer has said all that it had to say, and its end is to change nothing yet.
   virtual bool has_heard_enough() const { return false; }
 
@@ -186,6 +188,7 @@ class Driver {
         break;
       case Role::kPeer:
         if (!has_exited(peer_.get())) break;
+        if (wants_last_words()) read();
         peer_seen_ = true;
         handle({What::kPeerExited});
         break;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libhandoff/copy/vault_record.h"
+
 namespace handoff::io {
 
 void HeirChannels::add_main(Channel channel, Rehearsal* rehearsal) {
@@ -90,6 +92,7 @@ Result<void> HeirChannels::restore() {
   for (auto& line : lines_) {
     if (auto ok = line->received().restore(); !ok) return ok;
   }
+  arrived(registry_);
   return {};
 }
 

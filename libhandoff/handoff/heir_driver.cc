@@ -271,8 +271,11 @@ void HeirDriver::send_hello() {
   send_or_refuse(Type::kHello, encode(*hello));
 }
 
-// A donor that can't be told asks the ownership word when its budget is used up.
+// A donor that can't be told asks the ownership word when its budget is used up. Once it knows, it
+// closes its sockets, and its vault with them: this process's has to count by then. After a death
+// in mid-copy sessions are lost before it counts, and nobody waits.
 void HeirDriver::send_resumed() {
+  if (!machine_.mid_copy()) lanes_.count_vaults();
   const auto sent = lanes_.main().channel().send(Type::kResumed, {});
   if (!sent) registry_.log(HANDOFF_LOG_WARNING, sent.error().message);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libhandoff/copy/vault_record.h"
+
 namespace handoff::io {
 namespace {
 
@@ -13,7 +15,8 @@ using Standing = HeirBoard::Standing;
 
 HeirLanes::HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others,
                      Channel main, Rehearsal* rehearsal)
-    : others_(std::move(others)),
+    : registry_(registry),
+      others_(std::move(others)),
       board_(std::make_shared<HeirBoard>(Lane::pollers(poller, others_))),
       own_(registry) {
   own_.add_main(std::move(main), rehearsal);
@@ -91,6 +94,11 @@ bool HeirLanes::restored() const {
 void HeirLanes::run(bool keep, bool donor_gone) {
   board_->order({.order = Order::kRun, .keep = keep, .donor_gone = donor_gone});
   own_.adopt(donor_gone);
+}
+
+void HeirLanes::count_vaults() {
+  for (Lane* lane : others_) count_vault(lane->registry());
+  count_vault(registry_);
 }
 
 bool HeirLanes::running() const {

@@ -53,6 +53,9 @@ class HeirLanes {
   // donor died in mid-copy; the sections are empty already. donor_gone: it has exited, whenever.
   void run(bool keep, bool donor_gone);
   bool running() const;
+  // The sessions of all lanes are this process's: its vault is the one to recover from. All are
+  // restored, and the other lanes wait.
+  void count_vaults();
   void go(const std::string& why);
 
   // Why one of them can't go on.
@@ -73,6 +76,7 @@ class HeirLanes {
   void add_notes(Rehearsal& to);
 
  private:
+  Registry& registry_;  // lane 0's
   std::vector<Lane*> others_;
   std::shared_ptr<HeirBoard> board_;
   HeirChannels own_;

@@ -262,7 +262,8 @@ void handoff_poll::flush() {
       c.queued = false;
       if (c.frozen) continue;  // thaw() queues it again
       if (!c.dead && c.refusal != 0) refuse(c, c.refusal);
-      if (c.fd < 0) continue;  // over, or an upstream that is not connected yet
+      if (!unstored_.empty()) commit_so_far();  // what a refusal made others write, say
+      if (c.fd < 0) continue;                   // over, or an upstream that is not connected yet
       send_from(c);
       if (!c.dead && c.end_state().is_complete()) end_complete(c);
       if (!c.dead) rewatch(c);

@@ -242,6 +242,7 @@ void handoff_poll::announce_adopted() {
   for (const std::uint64_t id : ready) {
     handoff_conn* const c = find(id);
     if (c == nullptr || c->frozen) continue;  // thaw() lists it again
+    unstored(*c);  // a late one the vault has not, and output waits there until it is sent
     each_of(*c, [this](handoff_conn& one) {
       one.seen = 0;  // a call that has paused may have left whole requests
       consume(one);

@@ -13,14 +13,6 @@
 
 #include "libhandoff/poll/kit.h"
 
-// All that came along is entered before a socket is touched.
-void handoff_poll::enter_vault() {
-  kept_ = handoff_vault(handle_) > 0;
-  if (!kept_) return;
-  each([this](handoff_conn& c) { unstored(c); });
-  commit();
-}
-
 void handoff_poll::unstored(handoff_conn& any) {
   handoff_conn& c = any.first();
   if (!kept_ || c.unstored) return;
@@ -57,9 +49,8 @@ ssize_t handoff_poll::receive(handoff_conn& c, const char** data) {
     const void* bytes = nullptr;
     const ssize_t n = handoff_vault_recv(handle_, c.id, c.input_from + c.input.size(),
                                          buffer_.data(), buffer_.size(), &bytes);
-    if (n == -ENOBUFS && !again) {  // between two events everything is whole
-      tell_ended();
-      commit();
+    if (n == -ENOBUFS && !again) {
+      commit_so_far();
       continue;
     }
     *data = static_cast<const char*>(bytes);
@@ -90,6 +81,12 @@ void handoff_poll::bury() {
   }
   ended_.clear();
   told_ = 0;
+}
+
+// Between two events, or two connections, everything is whole.
+void handoff_poll::commit_so_far() {
+  tell_ended();
+  commit();
 }
 
 void handoff_poll::commit() {

@@ -187,13 +187,13 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   static void set_nonblocking(int fd);
 
   // -- the vault (keeping.cc)
-  void enter_vault();
   void unstored(handoff_conn& any);
   int accept(const Listener& listener) const;
   void begin(handoff_conn& c);
   ssize_t receive(handoff_conn& c, const char** data);
   void tell_ended();
   void bury();
+  void commit_so_far();
   void commit();
   void dispose(int fd, SocketEnd how);
   void end_socket(int fd, SocketEnd how);

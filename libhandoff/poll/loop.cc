@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "handoff/detail/offered_lanes.hpp"
+#include "handoff/vault.h"
 #include "libhandoff/poll/kit.h"
 
 using handoff::uv::Linger;
@@ -209,7 +210,7 @@ int handoff_poll::start() {
     watch_listener(*listener);
   }
   if (first_lane_ && !closing_down_) take_earlier();
-  enter_vault();
+  kept_ = handoff_vault(handle_) > 0;
   add(loop_, handoff_fd(handle_), EPOLLIN, kService);
   started_ = true;
   flush();

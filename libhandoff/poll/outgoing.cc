@@ -47,6 +47,7 @@ handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool conn
   handoff_conn* const c = admit(of, fd, connecting);
   if (c == nullptr) throw Failed{HANDOFF_ERR_REJECTED, "the connection is no session, see the log"};
   c->user = user;
+  unstored(*c);
   if (c->layer().begin != nullptr) c->layer().begin(c);
   if (!connecting && c->layer().connected != nullptr) c->layer().connected(c);
   return c;

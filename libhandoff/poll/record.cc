@@ -215,6 +215,7 @@ void handoff_poll::take_bytes(handoff_conn& c, const handoff_adopted& a, bool ex
     c.input.append(input);
   }
   if (extends) {
+    c.input_from += a.input_dropped;
     c.output.reserve(c.output.size() + output.size());
     c.sent += a.output_dropped;
     c.output.append(output);
@@ -222,6 +223,7 @@ void handoff_poll::take_bytes(handoff_conn& c, const handoff_adopted& a, bool ex
   } else {
     c.output = output;
     c.sent = 0;
+    c.input_from = c.output_from = 0;
   }
 }
 

@@ -33,7 +33,8 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   service->declared_.log = options.log;
   service->declared_.log_user = options.user;
   service->ignored_ = std::move(ignored);
-  service->wants_vault_ = options.size >= sizeof options && options.vault != 0;
+  constexpr std::size_t kWithVault = offsetof(handoff_options, vault) + sizeof options.vault;
+  service->wants_vault_ = options.size >= kWithVault && options.vault != 0;
   const auto named = service->registry_.set_names(options.name, options.version);
   if (!named) return Failure(named.error());
   const auto kind = service->registry_.declare_kind(
@@ -104,8 +105,6 @@ std::vector<Registry*> Service::registries() {
   for (const auto& lane : lanes_) out.push_back(&lane->registry());
   return out;
 }
-
-Result<VaultEnds> Service::take_vault() { return vaults_.take(); }
 
 Result<void> Service::ready() {
   if (state_ != HANDOFF_STATE_DECLARING) {

@@ -68,8 +68,6 @@ class Service : public Reporter, public Orders {
   // A socket at an address from which the listener of that name has moved, or moves.
   Result<UniqueFd> take_earlier(const std::string& name);
 
-  // Before ready(): what Start has of a vault that this process does not keep itself.
-  Result<VaultEnds> take_vault();
   void say_health(protocol::Health health);
   // The service ends on purpose, and is not to be started again.
   Result<void> leave(std::string why);

@@ -38,6 +38,9 @@ void Vaults::begin(VaultEnds ends, bool asked, int control) {
   ends_ = std::move(ends);
   asked_ = asked && ends_.memory.valid();
   if (!asked_) return;
+  process_ = ::getpid();
+  user_ = ::geteuid();
+  group_ = ::getegid();
   if (auto ok = start(control); !ok) refused_ = ok.error().message;
 }
 
@@ -59,15 +62,16 @@ Result<void> Vaults::start(int control) {
   return {};
 }
 
-Result<VaultEnds> Vaults::take() {
-  if (asked_ || !ends_.memory.valid()) return fail(-ENOENT, "this process was given no vault");
-  return std::move(ends_);
-}
-
 std::optional<protocol::Vault> Vaults::declare(const std::vector<Registry*>& lanes) {
   if (!asked_) {
     ends_ = {};
     return std::nullopt;
+  }
+  // A keeper has the rights of handoff_open(), and no capability to give them up.
+  if (refused_.empty() && (::geteuid() != user_ || ::getegid() != group_)) {
+    refused_ =
+        "the service has changed its user or group since handoff_open(), and its keeper can't "
+        "follow: let it do so before";
   }
   if (refused_.empty()) refused_ = unkept(*lanes.front());
   if (refused_.empty()) {
@@ -123,12 +127,14 @@ Result<void> Vaults::make(const std::vector<Registry*>& lanes) {
 
 void Vaults::complete(const std::vector<Registry*>& lanes) const {
   for (const Registry* lane : lanes) {
-    if (lane->vault != nullptr) lane->vault->look(0);
+    if (lane->vault != nullptr) lane->vault->count();
   }
 }
 
 // From here on nobody is to recover from it, also if this process is killed before its keeper ends.
+// A fork that ends in the service's own code has no vault: the keeper is its parent's.
 void Vaults::dismiss() const {
+  if (::getpid() != process_) return;
   if (header_.data() != nullptr) {
     auto& complete = *reinterpret_cast<vault::Complete*>(header_.data() + vault::kCompleteAt);
     for (std::uint32_t& lane : complete.lane) vault::store(lane, 0U);

@@ -5,6 +5,8 @@
 // at all is known in handoff_ready(), when all is declared.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,8 +30,6 @@ class Vaults {
  public:
   // asked: by the service. control: the socket to the supervisor, borrowed.
   void begin(VaultEnds ends, bool asked, int control);
-  // For who recovers.
-  Result<VaultEnds> take();
   // All is declared: makes the vaults of all lanes. What Register says of it; nullopt if the
   // service has not asked, or was given none.
   std::optional<protocol::Vault> declare(const std::vector<Registry*>& lanes);
@@ -44,6 +44,9 @@ class Vaults {
 
   VaultEnds ends_;
   bool asked_ = false;
+  pid_t process_ = 0;  // that asked
+  uid_t user_ = 0;
+  gid_t group_ = 0;
   std::string refused_;
   std::optional<vault::Keeper> keeper_;
   vault::Span header_;

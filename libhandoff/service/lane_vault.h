@@ -19,9 +19,11 @@ struct LaneVault {
   void enter(std::uint64_t id, const SessionEntry& entry) {
     if (!writer->knows(id)) writer->open(id, entry.kind, entry.fd, false);
   }
-  // After a commit: once all sessions are there, this vault is the one to recover from.
-  void look(std::size_t sessions) {
-    if (complete == 0 && writer->sessions() >= sessions) vault::store(complete, 1U);
+  // All sessions are there, and their sockets this process's: this vault is the one to recover
+  // from.
+  void count() {
+    writer->take_over();
+    if (writer->broken() == nullptr) vault::store(complete, 1U);
   }
 
   std::unique_ptr<vault::Writer> writer;

@@ -125,7 +125,7 @@ struct Slot {
   std::uint64_t output_from;
   Part state, input, output;
   std::uint32_t flags;  // of the layer between service and library
-  std::uint32_t spare;
+  std::uint32_t why;    // Why it can't be kept, as of this epoch; kNone: it can
   char bytes[kInline];
 };
 static_assert(sizeof(Slot) == 208);
@@ -135,7 +135,6 @@ inline constexpr std::size_t kSummed = offsetof(Slot, input_from);
 inline constexpr std::uint32_t kAccepted = 1;  // on one of the service's listeners
 inline constexpr std::uint32_t kBased = 2;     // the base positions are set
 inline constexpr std::uint32_t kLocal = 4;     // a Unix socket: the kernel counts nothing
-inline constexpr std::uint32_t kLost = 8;      // can't be kept; `why` says it
 enum class Why : std::uint32_t {
   kNone,
   kFds,
@@ -158,9 +157,7 @@ struct Entry {
   std::uint64_t consumed_base;
   std::uint64_t written_base;
   std::uint64_t ended;  // the epoch with which it has ended; 0: it has not
-  std::uint32_t why;
-  std::uint32_t spare;
-  std::uint64_t spares[4];
+  std::uint64_t spares[5];
   Slot slot[2];
 };
 static_assert(sizeof(Entry) == 512);

@@ -205,7 +205,7 @@ Result<Recovered> Reader::recover(const Listed& session, const Position& at) con
   Entry e{};
   Slot slot{};
   if (auto ok = choose(session, e, slot); !ok) return Failure(ok.error());
-  if ((e.flags & kLost) != 0) return fail(HANDOFF_ERR_REJECTED, words_of(static_cast<Why>(e.why)));
+  if (const Why why{slot.why}; why != Why::kNone) return fail(HANDOFF_ERR_REJECTED, words_of(why));
   const std::uint64_t read = slot.input_from + slot.input.size;
   std::uint64_t consumed = read;
   std::uint64_t skip = 0;  // of the output

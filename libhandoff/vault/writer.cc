@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "libhandoff/vault/kernel.h"
@@ -81,16 +82,25 @@ bool Writer::new_entry(std::uint32_t& number) {
   return true;
 }
 
-void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
-  std::uint32_t number = 0;
-  if (broken_ != nullptr || !new_entry(number)) return;
-  const auto [it, added] =
-      held_.try_emplace(id, Held{.id = id, .entry = number, .fd = fd, .input = {}, .output = {}});
-  if (!added) {
-    free_entries_.push_back(number);
-    return;
+// nullptr if it is there, or if there is no memory.
+Writer::Held* Writer::hold(std::uint64_t id, int fd) {
+  if (broken_ != nullptr || knows(id)) return nullptr;
+  try {
+    std::uint32_t number = 0;
+    if (!new_entry(number)) return nullptr;
+    Held held{.id = id, .entry = number, .fd = fd, .input = {}, .output = {}};
+    last_ = &held_.try_emplace(id, std::move(held)).first->second;
+    return last_;
+  } catch (const std::bad_alloc&) {
+    break_off("there is no memory for another session");
+    return nullptr;
   }
-  last_ = &it->second;
+}
+
+void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
+  Held* const held = hold(id, fd);
+  if (held == nullptr) return;
+  const std::uint32_t number = held->entry;
   Entry& e = entry(number);
   std::memset(&e, 0, offsetof(Entry, slot));
   e.slot[0].epoch = e.slot[1].epoch = 0;
@@ -107,8 +117,7 @@ void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
   } else if (const Transport transport = transport_of(fd); transport == Transport::kUnixStream) {
     e.flags |= kLocal;
   } else if (transport == Transport::kNeither) {
-    e.flags |= kLost;
-    e.why = static_cast<std::uint32_t>(Why::kNoSocket);
+    held->no_socket = true;
   }
   store(e.used, 1u);
   if (number == control().entries) store(control().entries, number + 1);
@@ -134,10 +143,11 @@ std::span<char> Writer::stage(Held& held, std::uint64_t position) {
   }
   const std::uint64_t end = std::uint64_t{staged_to_} + kMaxRead;
   if (c.staged == kMaxStages || end > kStaging || !back_staging(end)) return {};
-  Entry& e = entry(held.entry);
-  if ((e.flags & (kBased | kLocal | kLost)) == 0) {
-    const Slot& newest = e.slot[e.slot[1].epoch > e.slot[0].epoch ? 1 : 0];
-    base(held, position, newest.output_from);
+  const Entry& e = entry(held.entry);
+  // Nothing is sent before it was put: of one that never was the output begins at 0.
+  const Slot& newest = newest_slot(e);
+  if (!is_counted(held) && (newest.epoch == 0 || Why{newest.why} == Why::kNone)) {
+    base(held, position, newest.epoch == 0 ? 0 : newest.output_from);
   }
   Stage& stage = c.stage[c.staged];
   stage.position = position;
@@ -170,6 +180,35 @@ Writer::Has Writer::has_input(std::uint64_t id) {
 Writer::Has Writer::has_output(std::uint64_t id) {
   const Held* const held = find(id);
   return held == nullptr ? Has{} : Has{held->output.from(), held->output.end()};
+}
+
+Writer::Newest Writer::newest(std::uint64_t id) {
+  const Held* const held = find(id);
+  if (held == nullptr) return {};
+  const Slot& s = newest_slot(entry(held->entry));
+  if (s.epoch == 0) return {};
+  std::size_t within = s.state.block == 0 ? s.state.size : 0;
+  const auto stretch = [&](const Part& part, std::uint64_t from) {
+    Stretch out{.from = from, .size = part.size, .tail = {}};
+    if (part.block != 0) return out;
+    out.tail = {s.bytes + within, part.size};
+    within += part.size;
+    return out;
+  };
+  Newest out{.input = stretch(s.input, s.input_from), .output = {}, .why = Why{s.why}};
+  out.output = stretch(s.output, s.output_from);
+  return out;
+}
+
+void Writer::take_over() {
+  for (const std::uint64_t id : std::exchange(theirs_, {})) {
+    Held* const held = find(id);
+    if (held == nullptr) continue;
+    held->theirs = false;
+    const Slot& s = newest_slot(entry(held->entry));
+    if (is_counted(*held) || s.output.size == 0) continue;
+    base(*held, s.input_from + s.input.size, s.output_from);
+  }
 }
 
 bool Writer::is_local(std::uint64_t id) {
@@ -251,27 +290,24 @@ void Writer::put(std::uint64_t id, const State& state) {
                             : e.slot[1].epoch == epoch          ? 1
                             : e.slot[0].epoch < e.slot[1].epoch ? 0
                                                                 : 1;
-  if ((e.flags & (kBased | kLocal | kLost)) == 0 && state.output.size > 0) {
-    base(*held, state.input.from + state.input.size, state.output.from);
+  if (!is_counted(*held) && state.output.size > 0 && !held->theirs) {
+    if (state.theirs) {
+      theirs_.push_back(id);
+      held->theirs = true;
+    } else {
+      base(*held, state.input.from + state.input.size, state.output.from);
+    }
   }
   Slot& s = e.slot[older];
   store(s.epoch, kTorn);
   const bool fits = state.state.size() <= kLargestPart && state.input.size <= kLargestPart &&
                     state.output.size <= kLargestPart;
-  const Why why = fits ? state.why : Why::kTooLarge;
-  const auto lost = static_cast<std::uint32_t>(why);
-  if (why != Why::kNone) {
-    e.why = lost;
-    store(e.flags, e.flags | kLost);
-  } else if ((e.flags & kLost) != 0 && e.why != static_cast<std::uint32_t>(Why::kNoSocket)) {
-    store(e.flags, e.flags & ~kLost);
-  }
-  const bool kept = (e.flags & kLost) == 0;
+  const Why why = held->no_socket ? Why::kNoSocket : fits ? state.why : Why::kTooLarge;
+  s.why = static_cast<std::uint32_t>(why);
   s.state = s.input = s.output = {};
   s.input_from = state.input.from;
   s.output_from = state.output.from;
   s.flags = state.flags;
-  s.spare = 0;
   std::size_t used = 0;
   const auto within = [&](std::string_view bytes, Part& part) {
     part.size = static_cast<std::uint32_t>(bytes.size());
@@ -287,7 +323,11 @@ void Writer::put(std::uint64_t id, const State& state) {
     chain.clear(free_after_);
     if (stretch.size > 0) within(stretch.tail, part);
   };
-  if (kept) {
+  if (state.anew) {
+    held->input.clear(free_after_);
+    held->output.clear(free_after_);
+  }
+  if (why == Why::kNone) {
     if (state.state.size() > kInline) {
       ok = put_state(*held, older, state.state, s.state);
     } else if (!state.state.empty()) {
@@ -308,8 +348,12 @@ void Writer::put(std::uint64_t id, const State& state) {
 void Writer::close(std::uint64_t id) {
   Held* const held = broken_ == nullptr ? find(id) : nullptr;
   if (held == nullptr || entry(held->entry).ended != 0) return;
+  try {
+    closed_.push_back(id);
+  } catch (const std::bad_alloc&) {
+    return break_off("there is no memory to end a session");
+  }
   store(entry(held->entry).ended, control().epoch + 1);
-  closed_.push_back(id);
   changed_ = true;
 }
 

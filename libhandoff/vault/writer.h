@@ -46,6 +46,8 @@ struct State {
   Stretch output = {};
   std::uint32_t flags = 0;
   Why why = Why::kNone;  // it can't be kept
+  bool anew = false;     // positions begin again: of those said before nothing holds
+  bool theirs = false;   // another process has the socket still: see take_over()
 };
 
 class Writer {
@@ -63,7 +65,8 @@ class Writer {
   // A connection is about to be accepted: 1 + its kind; 0: no more.
   void accepting(std::uint32_t kind) { store(control().accepting, kind); }
   // A session of that kind (an index into the header's). accepted: no byte of it was read or
-  // written, and it is made anew after a death before its first commit.
+  // written, and it is made anew after a death before its first commit. Without memory for it, or
+  // for close(), the vault is over.
   void open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted);
   bool knows(std::uint64_t id) const { return held_.contains(id); }
 
@@ -82,7 +85,17 @@ class Writer {
   };
   Has has_input(std::uint64_t id);
   Has has_output(std::uint64_t id);
+  // What was put last. A stretch within the slot has its bytes (tail), one in a chain has none.
+  struct Newest {
+    Stretch input;
+    Stretch output;
+    Why why = Why::kNone;
+  };
+  Newest newest(std::uint64_t id);
   void put(std::uint64_t id, const State& state);
+  // Nobody else touches the sockets any more of sessions that were put as `theirs`: what the kernel
+  // has counted by now is where they are.
+  void take_over();
   bool is_local(std::uint64_t id);  // a Unix socket
   // Its fds are closed after the commit.
   void close(std::uint64_t id);
@@ -101,6 +114,8 @@ class Writer {
     // Chains of a state, and which of them each slot has.
     std::array<std::vector<std::uint32_t>, 2> states = {};
     std::array<std::uint8_t, 2> state_of = {};
+    bool no_socket = false;  // it can't be kept
+    bool theirs = false;     // is among theirs_
   };
 
   explicit Writer(Span lane) : lane_(std::move(lane)), blocks_(lane_) {}
@@ -111,7 +126,15 @@ class Writer {
   // Where to receive, as in receive(); empty if there is no room.
   std::span<char> stage(Held& held, std::uint64_t position);
   Held* find(std::uint64_t id);
+  static const Slot& newest_slot(const Entry& e) {
+    return e.slot[e.slot[1].epoch > e.slot[0].epoch ? 1 : 0];
+  }
+  // What the kernel counts is known, or never will be.
+  bool is_counted(const Held& held) const {
+    return held.no_socket || (entry(held.entry).flags & (kBased | kLocal)) != 0;
+  }
   bool new_entry(std::uint32_t& number);
+  Held* hold(std::uint64_t id, int fd);
   bool back_staging(std::uint64_t end);
   void base(Held& held, std::uint64_t read, std::uint64_t written);
   bool put_state(Held& held, std::size_t slot, std::string_view state, Part& part);
@@ -125,6 +148,7 @@ class Writer {
   std::vector<std::uint32_t> free_entries_;
   std::vector<std::uint32_t> free_after_;  // blocks, after the next commit
   std::vector<std::uint64_t> closed_;      // sessions that end with it
+  std::vector<std::uint64_t> theirs_;      // sessions with output that take_over() counts
   std::uint64_t entries_backed_ = 0;
   std::uint64_t staging_backed_ = 0;
   std::uint32_t staged_to_ = 0;

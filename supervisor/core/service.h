@@ -105,6 +105,7 @@ class Service {
   void follow(Handoff& handoff, Upgrade::Step step, Time now);
   void over(const Handoff& handoff, Time now);
   void take(Candidate& candidate, const HandoffRequested& request, bool by_itself, Time now);
+  void take(Handoff& handoff, Time now);
   void fresh_failed(Time now);
   std::optional<Refuse> refusal() const;
   // A process that has not come up has no sessions: what is asked for need not wait for it.

@@ -220,6 +220,11 @@ void Service::take(Candidate& candidate, const HandoffRequested& request, bool b
   candidate.reset();
 }
 
+void Service::take(Handoff& handoff, Time now) {
+  take(handoff.candidate, handoff.request, handoff.by_itself, now);
+  if (!handoff.one_way.empty()) probation_.went_one_way();
+}
+
 void Service::forward(const Event& event, Time now) {
   if (Handoff* handoff = operation_.handoff()) {
     follow(*handoff, handoff->upgrade.step(event, now), now);
@@ -236,12 +241,13 @@ void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
     owner_.replaced_by(upgrade.heir(), upgrade.report().moved, now);
     drop_vaults();  // what the donor had is the heir's
     add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
-    take(handoff.candidate, handoff.request, handoff.by_itself, now);
-    if (!handoff.one_way.empty()) probation_.went_one_way();
+    take(handoff, now);
     probation_.said_owner(!upgrade.heir_is_silent());
     if (handoff.health) probation_.heard(handoff.health->healthy, handoff.health->why);
     if (state() == State::kStopping) add(owner_.send_stop(now));
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
+    // The heir had owned, by its vault's word. What it has left no other release need understand.
+    if (vaults_.source() == upgrade.heir() && recoverable(now)) take(handoff, now);
     (void)owner_.gone();
     nobody_serves(upgrade.donor(), upgrade.crash(), now);
   }

@@ -165,7 +165,6 @@ NOTHING(handoff_vault_accepting, handoff_t* h, const char* kind, int off)
 NOTHING(handoff_vault_current, handoff_t* h, uint64_t id)
 NOTHING(handoff_vault_put, handoff_t* h, uint64_t id)
 NOTHING(handoff_vault_commit, handoff_t* h)
-NOTHING(handoff_vault_take, handoff_t* h, int fds[2])
 ssize_t handoff_vault_recv(handoff_t* h, uint64_t id, uint64_t position, void* buffer, size_t size,
                            const void** data) {
   return -ENOENT;

@@ -237,6 +237,30 @@ TEST_F(VaultTest, ADonorThatDiesInAnUpgradeCostsNobodyAnything) {
   }
 }
 
+// The old one lets go at once, and the vault that counts is the new one's.
+class DeathOfAnHeirTest : public VaultTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(DeathOfAnHeirTest, BeforeItsFirstTurnCostsNobodyAnything) {
+  const TempDir dir;
+  Asked asked(dir / "asked");
+  Supervisor supervisor(with_vault(asked.at(GetParam())));
+  EchoSwarm swarm(clients_of(supervisor));
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
+  const auto upgrade = supervisor.begin({"upgrade", "--json", "echo", echo(2)});
+  asked.kill_next();
+  asked.close();
+  EXPECT_EQ(upgrade->wait(), 1) << upgrade->out();
+  wait_for_recoveries(supervisor, 1);
+  expect_flawless(swarm);
+  EXPECT_EQ(supervisor.history("upgrade").front().at("sessions").at("lost"), 0);
+  EXPECT_TRUE(supervisor.history("crash").empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Points, DeathOfAnHeirTest,
+                         ::testing::Values("heir.claim.after", "heir.resumed.sending",
+                                           "heir.resumed.sent", "heir.run.before",
+                                           "heir.run.after"));
+
 // ---- the keeper, and the next supervisor --------------------------------------------------------
 
 TEST_F(VaultTest, TheNextSupervisorKnowsOfIt) {

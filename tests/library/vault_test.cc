@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <memory>
@@ -47,6 +49,7 @@ class Counting final : public uv::Stream {
 struct Asked {
   bool vault = true;
   bool section = false;
+  bool forks = false;  // and the child ends in the service's own code
 };
 
 int run_counting(const Asked& asked) {
@@ -73,6 +76,15 @@ int run_counting(const Asked& asked) {
     }
   }
   host.start();
+  if (asked.forks) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      handoff_close(service->raw());
+      ::_exit(0);
+    }
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child || status != 0) return 8;
+  }
   uv_run(&loop, UV_RUN_DEFAULT);
   return 0;
 }
@@ -228,6 +240,16 @@ TEST_F(VaultTest, AServiceWithASectionIsRefusedOne) {
   service_->kill();
   const auto kept = vault::ask_keeper(keeper_.get(), kSoonMs);
   EXPECT_FALSE(kept);
+}
+
+TEST_F(VaultTest, AForkOfTheServiceLeavesItAlone) {
+  start({.forks = true});
+  LineClient client(address_);
+  EXPECT_EQ("1", client.ask("a"));
+  service_->kill();
+  const auto found = find();
+  ASSERT_EQ(1U, found.size());
+  EXPECT_EQ("1", found[0].recovered.state);
 }
 
 TEST_F(VaultTest, AServiceThatAsksForNoneSaysNothingOfIt) {

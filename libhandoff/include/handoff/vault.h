@@ -28,16 +28,19 @@
  * that came with a restored session count as read (not as written). The kernel counts as well, so
  * that what was sent need not be noted.
  *
- * An heir calls handoff_vault_put() for each of its sessions after handoff_wait(), and commits,
- * before it touches a socket.
+ * What comes from another process is kept as it came, with no call of the service, before the
+ * sessions are this process's. So its positions are agreed upon: input and output begin at 0 with
+ * restore(), and again with each update(); in extend() they go on, input_dropped (output_dropped)
+ * bytes later than before. A late session is for the service to put, in the turn in which
+ * thaw_session() gives it.
  *
  * A session can't be kept, and is reset after a death, if it has fds beside its socket, bytes of a
  * layer (TLS), a save() that fails or gives no positions, or is no stream socket. A service with
  * sections, blobs or regions has no vault. With several lanes each has its own: what one turn of
  * one lane changes in sessions of another is not one transaction.
  *
- * All functions but handoff_vault_take() are for the thread of h, and cost next to nothing where
- * there is no vault. Errors are those of handoff.h.
+ * All functions are for the thread of h, and cost next to nothing where there is no vault. Errors
+ * are those of handoff.h.
  */
 #ifndef HANDOFF_VAULT_H
 #define HANDOFF_VAULT_H
@@ -76,11 +79,6 @@ HANDOFF_API int handoff_vault_put(handoff_t* h, uint64_t id);
 
 /* All that was put, opened and closed since the last commit holds from now on. */
 HANDOFF_API int handoff_vault_commit(handoff_t* h);
-
-/* For handoff-vault, the program that recovers: the two fds of the vault in its Start, which it has
- * although it keeps none itself. fds[0] is the memory, fds[1] the supervisor's end of the keeper's
- * socket; the caller's from now on. -ENOENT if there are none. Before handoff_ready(); h alone. */
-HANDOFF_API int handoff_vault_take(handoff_t* h, int fds[2]);
 
 #ifdef __cplusplus
 }

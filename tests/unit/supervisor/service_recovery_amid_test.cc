@@ -48,8 +48,9 @@ TEST_F(ServiceRecoveryAmidTest, BothDieAndTheHeirHadOwned) {
   upgrade_to_switch();
   hear(died(1), 1s);
   EXPECT_EQ(hear(died(2), 1s),
-            "drop, failed(exited), phase start, spawn 3 reads vault of 2, spawn 4 heir")
-      << "its donor's is older";
+            "take (keeps the one before), failed(exited), phase start, spawn 3 reads vault of 2, "
+            "spawn 4 heir")
+      << "its donor's is older, and what it has left is its release's";
   goes_on(3, 4);
   EXPECT_EQ(switched(3, 4, 1s), "phase retire, drop vault of 1, drop vault of 2");
 }
@@ -72,6 +73,20 @@ TEST_F(ServiceRecoveryAmidTest, ADonorThatHasRetiredIsNotGoneOnFrom) {
       service.step(Exited{2, {.signalled = true, .number = 9}, VaultLeft{}}, at(1s));
   EXPECT_EQ(find<Conclude>(effects)->report.result, Report::Result::kLost);
   EXPECT_EQ(service.state(), State::kBackoff);
+}
+
+// It never came to say that it owns.
+TEST_F(ServiceRecoveryAmidTest, AnHeirThatDiesRightAfterTheSwitchIsGoneOnFromInItsRelease) {
+  upgrade_to_switch();
+  hear(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, 1s);
+  hear(Exited{1, {}, VaultLeft{}}, 1s);
+  const Effects effects = service.step(died(2), at(1s));
+  EXPECT_NE(find<TakeCandidate>(effects), nullptr);
+  EXPECT_EQ(find<DropCandidate>(effects), nullptr);
+  EXPECT_EQ(find<Conclude>(effects)->report.lost, 0U);
+  ASSERT_NE(find<Spawn>(effects), nullptr);
+  EXPECT_EQ(find<Spawn>(effects)->vault_of, 2U);
+  EXPECT_STREQ(service.state_name(), "recovering");
 }
 
 TEST_F(ServiceRecoveryAmidTest, ADonorThatEndsAfterTheSwitchIsNotGoneOnFrom) {

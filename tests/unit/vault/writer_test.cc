@@ -160,8 +160,48 @@ TEST_F(VaultWriterTest, WhatCantBeKeptSaysWhy) {
   ASSERT_FALSE(got);
   EXPECT_EQ(vault::words_of(vault::Why::kLayer), got.error().message);
   writer_->put(7, {.state = "plain again"});
+  EXPECT_FALSE(recovered(fd_.get())) << "that is not committed";
   writer_->commit();
   EXPECT_EQ("plain again", recovered(fd_.get())->state);
+  writer_->put(7, {.why = vault::Why::kSave});
+  EXPECT_EQ("plain again", recovered(fd_.get())->state) << "nor is that";
+}
+
+// Nobody has counted what went while it was not kept.
+TEST_F(VaultWriterTest, WhatCanBeKeptAgainIsCountedFromThen) {
+  writer_->open(7, 0, fd_.get(), false);
+  writer_->put(7, {.why = vault::Why::kSave});
+  writer_->commit();
+  ASSERT_EQ(4, ::send(client_.get(), "in 1", 4, 0));
+  receive(7, fd_.get(), 0, 4);
+  writer_->put(7, {.why = vault::Why::kSave});
+  writer_->commit();
+  ASSERT_EQ(5, ::send(fd_.get(), "out 1", 5, 0));
+  writer_->put(7, {.state = "s", .input = all(4, ""), .output = all(5, "out 2")});
+  writer_->commit();
+  ASSERT_EQ(3, ::send(fd_.get(), "out", 3, 0));
+  const auto got = recovered(fd_.get());
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_EQ(" 2", got->output);
+}
+
+// The one before has had output, and this one has none yet.
+TEST_F(VaultWriterTest, AnEntryThatIsUsedAgainHasNothingOfTheOneBefore) {
+  open();
+  writer_->put(7, {.state = "s", .output = all(900, "out")});
+  writer_->commit();
+  writer_->close(7);
+  writer_->commit();
+  auto [client, fd] = tcp_pair();
+  writer_->open(8, 0, fd.get(), false);
+  ASSERT_EQ(1, ::send(client.get(), "x", 1, 0));
+  receive(8, fd.get(), 0, 1);
+  writer_->put(8, {.state = "t", .input = all(1, ""), .output = all(0, "answer")});
+  writer_->commit();
+  ASSERT_EQ(2, ::send(fd.get(), "an", 2, 0));
+  const auto got = recovered(fd.get());
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_EQ("swer", got->output);
 }
 
 TEST_F(VaultWriterTest, RecvSaysThatItHasNoRoomUntilTheCommit) {

@@ -64,6 +64,7 @@ inline Stream& Engine::take_in(const std::string& kind, int fd, std::unique_ptr<
     throw;
   }
   s.fd_ = fd;
+  unstored(s);
   return s;
 }
 

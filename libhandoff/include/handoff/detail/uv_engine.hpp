@@ -172,12 +172,12 @@ class Engine : detail::Ending<Engine, Stream> {
   void meet_deadlines();
   void let_linger(int fd);
   // -- detail/uv_vault.hpp
-  void enter_vault();
   int accept(const Listener& listener) const;
   void begin_fresh(Stream& s);
   void unstored(Stream& any);
   ssize_t receive(Stream& s, const char** data);
   void commit();
+  void commit_so_far();
   void commit_all();
   void dispose(int fd, detail::SocketEnd how);
   void end_socket(int fd, detail::SocketEnd how);

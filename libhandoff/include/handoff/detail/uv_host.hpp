@@ -63,7 +63,7 @@ inline void Host::start() {
     watch_listener(*listener);
   }
   take_earlier();
-  enter_vault();
+  kept_ = handoff_vault(service_.raw()) > 0;
   init_handles();
   poll_start(service_poll_, service_.fd(),
              [](uv_poll_t* p, int, int) { static_cast<Engine*>(p->data)->on_service(); });

@@ -62,7 +62,9 @@ inline void Engine::extend(Adopted& a) {
     stream->input_.erase(0, a.input_dropped());
     stream->input_.append(a.input());
   }
+  stream->input_from_ = before.input_from_ + a.input_dropped();
   stream->output_ = std::move(before.output_);
+  stream->output_from_ = before.output_from_;
   stream->sent_ = before.sent_ + a.output_dropped();
   stream->output_.append(a.output());
   trim(*stream);

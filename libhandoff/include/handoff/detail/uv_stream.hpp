@@ -146,6 +146,7 @@ inline void Engine::flush() {
     s.queued_ = false;
     if (s.frozen_) continue;  // thaw() queues it again
     if (!s.dead_ && s.refused_ != 0) refused(s, s.refused_);
+    if (!unstored_.empty()) commit_so_far();  // what a refusal made others write, say
     if (s.fd_ < 0) continue;
     if (!s.dead_) send_from(s);
     if (!s.dead_ && s.end_state().is_complete()) end_complete(s);
@@ -182,6 +183,7 @@ inline void Engine::announce_adopted() {
   for (const SessionId id : ready) {
     Stream* s = live(id);
     if (s == nullptr || s->frozen_) continue;  // thaw() lists it again
+    unstored(*s);  // a late one the vault has not, and output waits there until it is sent
     each_of(*s, [this](Stream& one) {
       one.seen_ = 0;  // a call that has paused may have left whole requests
       consume(one);

@@ -17,16 +17,6 @@
 
 namespace handoff::uv {
 
-// All that came along is entered before a socket is touched.
-inline void Engine::enter_vault() {
-  kept_ = handoff_vault(service_.raw()) > 0;
-  if (!kept_) return;
-  flushing_ = true;
-  each_live([this](Stream& s) { unstored(s); });
-  commit();
-  flushing_ = false;
-}
-
 // As accept4(2). The vault knows beforehand of what kind the connection is.
 inline int Engine::accept(const Listener& listener) const {
   if (kept_) handoff_vault_accepting(service_.raw(), listener.options.kind.c_str(), 0);
@@ -52,8 +42,8 @@ inline void Engine::begin_fresh(Stream& s) {
 inline void Engine::unstored(Stream& any) {
   Stream& s = any.first();
   if (!kept_ || s.unstored_) return;
-  s.unstored_ = true;
   unstored_.push_back(s.id_);
+  s.unstored_ = true;
   if (!in_batch_ && !flushing_) schedule();
 }
 
@@ -71,9 +61,8 @@ inline ssize_t Engine::receive(Stream& s, const char** data) {
     return n;
   };
   ssize_t n = receive();
-  if (n == -ENOBUFS) {  // between two events everything is whole
-    tell_ended();
-    commit();
+  if (n == -ENOBUFS) {
+    commit_so_far();
     n = receive();
   }
   if (n >= 0) return n;
@@ -94,6 +83,12 @@ inline void Engine::commit() {
   handoff_vault_commit(service_.raw());
   kept_ = handoff_vault(service_.raw()) > 0;
   for (const detail::Doomed& one : std::exchange(doomed_, {})) end_socket(one.fd, one.how);
+}
+
+// Between two events, or two Streams, everything is whole.
+inline void Engine::commit_so_far() {
+  tell_ended();
+  commit();
 }
 
 inline void Engine::commit_all() {
