@@ -41,13 +41,14 @@ Vaults::Saved Vaults::saved() const {
 bool Vaults::left(Generation generation, const VaultLeft& vault, const Exit& exit) {
   if (!vault.owned) return false;
   sources_.insert(generation);
-  blamed_ = vault.reading != 0 && crashed(exit);
+  blamed_ = !vault.reading.empty() && crashed(exit);
   if (!blamed_) return true;
-  ++crashes_[vault.reading];
-  if (crashes_.size() > kMostSuspects) {
-    crashes_.erase(crashes_.begin()->first == vault.reading ? std::next(crashes_.begin())
-                                                            : crashes_.begin());
-  }
+  for (const std::uint64_t session : vault.reading) ++crashes_[session];
+  const auto is_new = [&vault](const auto& one) {
+    return std::ranges::find(vault.reading, one.first) != vault.reading.end();
+  };
+  while (crashes_.size() > kMostSuspects)
+    crashes_.erase(std::ranges::find_if_not(crashes_, is_new));
   return true;
 }
 

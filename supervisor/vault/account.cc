@@ -1,7 +1,7 @@
 // The happy path: each lane's sessions in their order, each by the cookie of its socket; then the
-// connection that was being accepted, if there was one. The failures: a session whose socket is
-// gone has ended; one that the vault can't give, or that is to stay behind, is reset by whoever
-// hands over.
+// connection that was being accepted, if there was one. The failures: a session that the vault
+// can't give, that has no socket any more or is to stay behind is told with the reason, and reset
+// by whoever hands over.
 #include "supervisor/vault/account.h"
 
 #include <unordered_set>
@@ -18,6 +18,10 @@ namespace {
 
 constexpr const char* kQuarantined =
     "processes have crashed in its input as often as vault_max_crashes allows";
+// What only a process does that has damaged its vault, or has closed a socket behind it.
+constexpr const char* kOfNoKind = "the vault has it as of no kind";
+constexpr const char* kTwice = "the vault has its number twice";
+constexpr const char* kNoSocket = "its socket is not there any more";
 
 // Of a Unix socket the kernel counts nothing.
 Result<vault::Position> position_of(const vault::Listed& session, int fd) {
@@ -27,14 +31,14 @@ Result<vault::Position> position_of(const vault::Listed& session, int fd) {
 }
 
 LeftSession left_of(const vault::Reader& lane, const vault::Listed& session, UniqueFd fd,
-                    bool quarantined) {
+                    const char* lost) {
   LeftSession out{.id = session.id,
                   .kind = session.kind,
                   .fd = std::move(fd),
                   .saved = {},
                   .fresh = session.fresh,
-                  .lost = quarantined ? kQuarantined : ""};
-  if (quarantined) return out;
+                  .lost = lost};
+  if (!out.lost.empty()) return out;
   const auto at = position_of(session, out.fd.get());
   auto saved = at ? lane.recover(session, *at) : Failure(at.error());
   if (saved) {
@@ -58,7 +62,8 @@ Result<LeftAccount> read_account(int memory, vault::Kept kept,
   }
   LeftAccount out{.about = std::move(*about), .sessions = {}, .problems = {}};
   Sockets sockets(std::move(kept));
-  std::unordered_set<std::uint64_t> known;
+  std::unordered_set<std::uint64_t> known;  // cookies
+  std::unordered_set<std::uint64_t> ids;
   std::vector<std::uint32_t> accepting;
   for (std::uint64_t number = 0; number < out.about.lanes; ++number) {
     const auto span = vault::Span::map(memory, vault::lane_at(number), vault::kLaneSpan, false);
@@ -69,17 +74,17 @@ Result<LeftAccount> read_account(int memory, vault::Kept kept,
     }
     for (const vault::Listed& session : lane.sessions()) {
       known.insert(session.cookie);
-      if (session.kind >= out.about.kinds.size()) {
-        out.problems.push_back("session " + std::to_string(session.id) + " is of no kind");
-        continue;
-      }
       UniqueFd fd = sockets.take(session.cookie);
-      if (!fd.valid()) {
-        ++out.closed;
-        continue;
-      }
-      out.sessions.push_back(
-          left_of(lane, session, std::move(fd), quarantined.contains(session.id)));
+      const bool of_a_kind = session.kind < out.about.kinds.size();
+      const bool alone = ids.insert(session.id).second;
+      const char* const lost = !of_a_kind                         ? kOfNoKind
+                               : !alone                           ? kTwice
+                               : !fd.valid()                      ? kNoSocket
+                               : quarantined.contains(session.id) ? kQuarantined
+                                                                  : "";
+      LeftSession& left = out.sessions.emplace_back(left_of(lane, session, std::move(fd), lost));
+      if (!of_a_kind) left.kind = 0;
+      if (!alone) left.id = 0;
     }
     if (lane.accepting() == 0 || lane.accepting() > out.about.kinds.size()) continue;
     // Which of the lanes has accepted it does not matter: it has nothing yet.
