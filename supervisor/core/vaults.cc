@@ -63,10 +63,11 @@ std::string Vaults::refusal(const Policy& policy, Time now) const {
   }
   const auto most = static_cast<std::size_t>(policy.max_recoveries.most);
   if (all < kMostTries && (blamed_ || of_its_own < most)) return "";
-  const std::size_t times = all < kMostTries ? of_its_own : all;
-  return "its sessions have gone on from their vault " + std::to_string(times) +
-         (times == 1 ? " time" : " times") + " within " +
-         format_duration(policy.max_recoveries.per) + " (vault_max_recoveries)";
+  const bool whoever = all >= kMostTries;
+  const std::size_t times = whoever ? all : of_its_own;
+  return "recoveries were begun " + std::to_string(times) + (times == 1 ? " time" : " times") +
+         " within " + format_duration(policy.max_recoveries.per) +
+         (whoever ? ", whoever was to blame" : " (vault_max_recoveries)");
 }
 
 // A process that ended while it recovered is no session's fault.

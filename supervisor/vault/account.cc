@@ -4,6 +4,7 @@
 // by whoever hands over.
 #include "supervisor/vault/account.h"
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -49,6 +50,23 @@ LeftSession left_of(const vault::Reader& lane, const vault::Listed& session, Uni
   return out;
 }
 
+struct Lane {
+  vault::Span memory;
+  vault::Reader reader;
+};
+
+Result<std::vector<Lane>> map_lanes(int memory, std::uint64_t count) {
+  std::vector<Lane> out;
+  out.reserve(count);
+  for (std::uint64_t number = 0; number < count; ++number) {
+    auto span = vault::Span::map(memory, vault::lane_at(number), vault::kLaneSpan, false);
+    if (!span) return Failure(span.error());
+    vault::Reader reader(span->bytes());
+    out.push_back({std::move(*span), std::move(reader)});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<LeftAccount> read_account(int memory, vault::Kept kept,
@@ -60,42 +78,41 @@ Result<LeftAccount> read_account(int memory, vault::Kept kept,
   if (!about->complete) {
     return fail(HANDOFF_ERR_PROTOCOL, "the process has not owned the sessions of this vault");
   }
+  const auto lanes = map_lanes(memory, about->lanes);
+  if (!lanes) return Failure(lanes.error());
   LeftAccount out{.about = std::move(*about), .sessions = {}, .problems = {}};
+  const std::size_t kinds = out.about.kinds.size();
   Sockets sockets(std::move(kept));
-  std::unordered_set<std::uint64_t> known;  // cookies
   std::unordered_set<std::uint64_t> ids;
-  std::vector<std::uint32_t> accepting;
-  for (std::uint64_t number = 0; number < out.about.lanes; ++number) {
-    const auto span = vault::Span::map(memory, vault::lane_at(number), vault::kLaneSpan, false);
-    if (!span) return Failure(span.error());
-    const vault::Reader lane(span->bytes());
-    if (!lane.problem().empty()) {
-      out.problems.push_back("lane " + std::to_string(number) + ": " + lane.problem());
+  for (const Lane& lane : *lanes) {
+    if (!lane.reader.problem().empty()) {
+      const auto number = std::to_string(&lane - lanes->data());
+      out.problems.push_back("lane " + number + ": " + lane.reader.problem());
     }
-    for (const vault::Listed& session : lane.sessions()) {
-      known.insert(session.cookie);
+    for (const vault::Listed& session : lane.reader.sessions()) {
       UniqueFd fd = sockets.take(session.cookie);
-      const bool of_a_kind = session.kind < out.about.kinds.size();
       const bool alone = ids.insert(session.id).second;
-      const char* const lost = !of_a_kind                         ? kOfNoKind
+      const char* const lost = session.kind >= kinds              ? kOfNoKind
                                : !alone                           ? kTwice
                                : !fd.valid()                      ? kNoSocket
                                : quarantined.contains(session.id) ? kQuarantined
                                                                   : "";
-      LeftSession& left = out.sessions.emplace_back(left_of(lane, session, std::move(fd), lost));
-      if (!of_a_kind) left.kind = 0;
-      if (!alone) left.id = 0;
+      out.sessions.push_back(left_of(lane.reader, session, std::move(fd), lost));
+      if (session.kind >= kinds) out.sessions.back().kind = 0;
+      if (!alone) out.sessions.back().id = 0;
     }
-    if (lane.accepting() == 0 || lane.accepting() > out.about.kinds.size()) continue;
-    // Which of the lanes has accepted it does not matter: it has nothing yet.
-    UniqueFd fd = sockets.take_accepted(
-        [&](std::uint64_t cookie) { return known.contains(cookie) || lane.ended(cookie); });
+  }
+  // The sockets of all sessions have been taken. Which of the lanes has accepted one of the others
+  // does not matter: it has nothing yet.
+  for (const Lane& lane : *lanes) {
+    const std::uint32_t accepting = lane.reader.accepting();
+    if (accepting == 0 || accepting > kinds) continue;
+    UniqueFd fd = sockets.take_accepted([&](std::uint64_t cookie) {
+      return std::ranges::any_of(*lanes, [&](const Lane& one) { return one.reader.ended(cookie); });
+    });
     if (!fd.valid()) continue;
-    out.sessions.push_back({.kind = lane.accepting() - 1,
-                            .fd = std::move(fd),
-                            .saved = {},
-                            .fresh = true,
-                            .lost = ""});
+    out.sessions.push_back(
+        {.kind = accepting - 1, .fd = std::move(fd), .saved = {}, .fresh = true, .lost = ""});
   }
   return out;
 }

@@ -115,15 +115,19 @@ TEST(VaultReaderTest, AMemoryThatNobodyHasWrittenIsNoVault) {
 // A vault whose process has owned, with sessions of one kind.
 class VaultAccountTest : public test::LaneTest {
  protected:
-  VaultAccountTest() {
+  VaultAccountTest() { begin(1); }
+  void begin(std::uint32_t lanes) const {
     vault::Header header{};
     header.magic = vault::kMagic;
-    header.lanes = header.kinds = 1;
+    header.lanes = lanes;
+    header.kinds = 1;
     constexpr std::size_t kFrom = offsetof(vault::Header, generation);
     header.checksum =
         XXH3_64bits(reinterpret_cast<const char*>(&header) + kFrom, sizeof header - kFrom);
     put(header, 0);
-    put(vault::Complete{.lane = {1}}, vault::kCompleteAt);
+    vault::Complete complete{};
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) complete.lane[lane] = 1;
+    put(complete, vault::kCompleteAt);
   }
   template <class T>
   void put(const T& what, std::uint64_t at) const {
@@ -174,6 +178,25 @@ TEST_F(VaultAccountTest, WhatCantGoOnIsToldWithTheReason) {
   EXPECT_EQ("the vault has it as of no kind", all[2].lost);
   EXPECT_EQ(0U, all[2].kind);
   EXPECT_TRUE(all[2].fd.valid());
+}
+
+// Its socket is a connection of a listener, and the lane that accepts does not know of it.
+TEST_F(VaultAccountTest, ASessionOfAnotherLaneWasNotBeingAccepted) {
+  begin(2);
+  auto other = std::move(*vault::Writer::make(
+      std::move(*vault::Span::map(memory_.get(), vault::lane_at(1), vault::kLaneSpan, true))));
+  Connected one = connect_loopback();
+  other->open(7, 0, one.accepted.get(), false);
+  other->put(7, {.state = "state"});
+  other->commit();
+  writer_->accepting(1);
+  kept_[4] = std::move(one.listener);
+  kept_[5] = std::move(one.accepted);
+  const auto all = sessions();
+  ASSERT_EQ(1U, all.size());
+  EXPECT_EQ(7U, all[0].id);
+  EXPECT_EQ("", all[0].lost);
+  EXPECT_FALSE(all[0].fresh);
 }
 
 }  // namespace

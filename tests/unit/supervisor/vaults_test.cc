@@ -42,8 +42,7 @@ TEST(VaultsTest, WithNobodyToBlameAServiceGoesOnSoOftenWithinAWhile) {
     vaults.begun(kVaultPolicy, at(second));
   }
   EXPECT_EQ(vaults.refusal(kVaultPolicy, at(59s)),
-            "its sessions have gone on from their vault 2 times within 1 min 00 s "
-            "(vault_max_recoveries)");
+            "recoveries were begun 2 times within 1 min 00 s (vault_max_recoveries)");
   EXPECT_EQ(vaults.refusal(kVaultPolicy, at(60s)), "") << "the first one is a minute ago";
   vaults.begun(kVaultPolicy, at(60s));
   EXPECT_NE(vaults.refusal(kVaultPolicy, at(61s)), "");
@@ -102,6 +101,8 @@ TEST(VaultsTest, WhoeverIsToBlameThereIsAnEnd) {
     ++tries;
   }
   EXPECT_EQ(tries, Vaults::kMostTries);
+  EXPECT_EQ(vaults.refusal(kVaultPolicy, at(0s)),
+            "recoveries were begun 100 times within 1 min 00 s, whoever was to blame");
   EXPECT_EQ(vaults.refusal(kVaultPolicy, at(60s)), "");
 }
 
