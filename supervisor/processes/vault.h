@@ -46,9 +46,8 @@ bool has_gone(const Error& error);
 // The memory of a vault of which only the address is known: its keeper gives it. Waits for that,
 // kKeeperPatience at most.
 Result<void> find_memory(Vault& vault);
-inline constexpr int kKeeperPatienceMs = 1000;  // of all sessions: a host that is full is no reason
-
-// What a process that has ended has left; nullopt: nobody keeps its sockets, or there is no reading
+// All sessions are lost where it runs out, so a keeper on a full host has time.
+inline constexpr int kKeeperPatienceMs = 1000;
 // its vault. May wait, as find_memory().
 std::optional<VaultLeft> look_at_vault(Vault& vault);
 // The listeners of the process that are still there: its keeper gives them. May wait, likewise.

@@ -1,5 +1,5 @@
-// A service whose clients are busy, under its supervisor: for runs of many events in a row. Whoever
-// waits here keeps the clients going.
+// A service whose clients are busy, under its supervisor: for runs of many events in a row. Each
+// wait keeps the clients going.
 #pragma once
 
 #include <chrono>

@@ -65,7 +65,7 @@ class Killed {
   Busy busy_;
 };
 
-// Whoever is still connected has not lost anything: in the end nobody is.
+// A client that is still connected has lost nothing; in the end none is.
 std::uint64_t lost_in(const Tally& tally) {
   return tally.lost + tally.reset + tally.visitors_reset;
 }

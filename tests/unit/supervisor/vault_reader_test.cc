@@ -163,7 +163,7 @@ TEST_F(VaultAccountTest, ASessionGoesOnWithItsSocket) {
   EXPECT_TRUE(all[0].fd.valid());
 }
 
-// Whoever is not among the sessions is counted by nobody.
+// A session that is not among them is counted by nobody.
 TEST_F(VaultAccountTest, WhatCantGoOnIsToldWithTheReason) {
   open(7, 0);
   open(8, 0);
@@ -180,7 +180,7 @@ TEST_F(VaultAccountTest, WhatCantGoOnIsToldWithTheReason) {
   EXPECT_TRUE(all[2].fd.valid());
 }
 
-// Its socket is a connection of a listener, and the lane that accepts does not know of it.
+// The socket is a connection of a listener, and the lane that accepts does not know of it.
 TEST_F(VaultAccountTest, ASessionOfAnotherLaneWasNotBeingAccepted) {
   begin(2);
   auto other = std::move(*vault::Writer::make(
