@@ -48,6 +48,8 @@ bool has_gone(const Error& error);
 Result<void> find_memory(Vault& vault);
 // All sessions are lost where it runs out, so a keeper on a full host has time.
 inline constexpr int kKeeperPatienceMs = 1000;
+
+// What a process that has ended has left; nullopt: nobody keeps its sockets, or there is no reading
 // its vault. May wait, as find_memory().
 std::optional<VaultLeft> look_at_vault(Vault& vault);
 // The listeners of the process that are still there: its keeper gives them. May wait, likewise.

@@ -3,7 +3,7 @@
 //
 //   handoff-vault --of GENERATION --memory FD --keeper FD [--quarantine SESSION]...
 //
-// It speaks for the release that has died, by its name and its versions: it has that one's
+// The reader speaks for the release that has died, by its name and its versions: it has that one's
 // listeners, its sessions' sockets from the keeper and their states from the vault. So it is a
 // donor like any other, and its heir is the next process of that release. It never touches a
 // socket, and accepts from nobody: clients wait until the heir has them.
