@@ -17,7 +17,8 @@ enum {
   TEXT_SIZE = 256,
   HOST_SIZE = 64,
   ROOM_SIZE = 51,
-  MAX_ROOMS = 3000, /* with MAX_INVITED in each they are less than the 16 MiB of a blob */
+  MAX_ROOMS = 3000, /* with MAX_INVITED in each they are less than the 16 MiB of a blob; those who
+                       come late may bring more */
   MAX_INVITED = 100
 };
 
@@ -127,7 +128,8 @@ const char* mask_of(const struct client* client); /* nick!user@host; until the n
 /* ---- rooms.c ------------------------------------------------------------ */
 
 struct room* room_find(const char* name);
-struct room* room_get(const char* name); /* made if there is none; NULL where it can't be */
+struct room* room_get(const char* name); /* made if there is none; NULL without memory */
+bool rooms_are_full(void);
 void room_drop_if_empty(struct room* room);
 bool room_is_invited(const struct room* room, const char* nick);
 void room_invite(struct room* room, const char* nick);

@@ -51,6 +51,9 @@ static void join(struct client* client, const char* name, const char* key) {
   if (name[0] != '#' || strlen(name) >= ROOM_SIZE || strchr(name, '\a') != NULL) {
     return reply(client, 403, "%s :No such channel", name);
   }
+  if (room_find(name) == NULL && rooms_are_full()) {
+    return reply(client, 437, "%s :There are as many channels as can be", name);
+  }
   struct room* room = room_get(name);
   if (room == NULL) return reply(client, 437, "%s :No memory for it", name);
   if (seat_of(client, room) != NULL) return;

@@ -26,7 +26,7 @@ struct room* room_find(const char* name) {
 struct room* room_get(const char* name) {
   struct room* room = room_find(name);
   if (room != NULL || strlen(name) >= sizeof room->name) return room;
-  room = room_count < MAX_ROOMS ? calloc(1, sizeof *room) : NULL;
+  room = calloc(1, sizeof *room);
   if (room == NULL) return NULL;
   strcpy(room->name, name);
   room->modes = TOPIC_BY_OPS | NO_OUTSIDE;
@@ -38,6 +38,8 @@ struct room* room_get(const char* name) {
   ++room_count;
   return room;
 }
+
+bool rooms_are_full(void) { return room_count >= MAX_ROOMS; }
 
 void room_drop_if_empty(struct room* room) {
   if (!LIST_EMPTY(&room->seats)) return;

@@ -9,8 +9,8 @@
 
 namespace handoff::tls {
 
-// How deep OpenSSL 3.0 goes, rounded up to a power of two: 1.2 to 3.3 KiB for an HMAC, by what the
-// processor can do; up to 8 KiB for a handshake.
+// Bytes, about twice as many as OpenSSL 3.0 goes deep: 1.2 to 3.3 KiB for an HMAC, by what the
+// processor can do, and up to 8 KiB for a handshake.
 constexpr std::size_t kCipherFrames = 4096;
 constexpr std::size_t kHashFrames = 8192;
 constexpr std::size_t kHandshakeFrames = 16384;

@@ -294,7 +294,9 @@ bool DonorDriver::finish_round() {
                          .frozen_at_ns = frozen_at_ns_,
                          .budget_us = static_cast<std::uint64_t>(parameters_.limits.budget),
                          .late = progress.staying,
-                         .late_ids = lanes_.first_staying()},
+                         .late_ids = lanes_.first_staying(),
+                         .closing = progress.closing,
+                         .closing_ids = lanes_.first_closing()},
                         word_->fd());
   return true;
 }

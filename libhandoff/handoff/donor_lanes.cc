@@ -140,6 +140,13 @@ std::vector<std::uint64_t> DonorLanes::first_staying() const {
   return all;
 }
 
+std::vector<std::uint64_t> DonorLanes::first_closing() const {
+  std::vector<std::uint64_t> out;
+  if (unmovable_ != core::Unmovable::kClose) return out;
+  for (const protocol::Unmoved& one : first_left()) out.push_back(one.session);
+  return out;
+}
+
 void DonorLanes::retire() {
   if (board_->retire(0)) registry_.close_named();
 }

@@ -56,6 +56,7 @@ class DonorLanes {
 
   // As many of those that stay as a message names.
   std::vector<std::uint64_t> first_staying() const;
+  std::vector<std::uint64_t> first_closing() const;
 
   // Why one of them can't go on.
   std::optional<core::Reason> failure() const;

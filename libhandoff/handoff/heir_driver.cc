@@ -243,7 +243,9 @@ Result<void> HeirDriver::prepare(std::string_view body, const std::vector<Unique
   frozen_at_ns_ = prepare->frozen_at_ns;
   prepared_at_ns_ = now_ns();
   late_ = prepare->late;
-  late_ids_ = prepare->late_ids;
+  closing_ = prepare->closing;
+  kept_ids_ = prepare->late_ids;
+  kept_ids_.insert(kept_ids_.end(), prepare->closing_ids.begin(), prepare->closing_ids.end());
   return {};
 }
 
@@ -310,6 +312,7 @@ void HeirDriver::send_copied() {
 void HeirDriver::send_prepared() {
   auto refused = refusals();
   if (!refused) return;
+  for (const protocol::Refusal& one : *refused) left_ids_.push_back(one.id);
   send_or_refuse(Type::kPrepared,
                  encode(protocol::Prepared{lanes_.sessions(), std::move(*refused)}));
 }

@@ -34,12 +34,11 @@ class HeirDriver : public Driver<HeirSide> {
   bool settled() const { return lanes_.running(); }
   std::uint64_t frozen_at_ns() const { return frozen_at_ns_; }
   bool donor_died() const { return machine_.donor_died(); }
-  // Once owner(): sessions that the donor kept. If it lives, the channel and its pidfd are the ends
-  // of a link to it.
-  std::uint64_t late() const { return late_; }
-  const std::vector<std::uint64_t>& late_ids() const { return late_ids_; }  // the first of them
-  // Once owner(): sessions that this side has refused after the delta, which the donor has.
-  std::uint64_t left_to_donor() const { return left_to_donor_; }
+  // Once owner(): sessions that the donor has, to keep or to reset; among them those that this side
+  // has refused after the delta.
+  std::uint64_t kept() const { return late_ + closing_ + left_to_donor_; }
+  std::vector<std::uint64_t> kept_ids() const;  // the first of them
+  // Once owner(): if the donor lives, the channel and its pidfd are the ends of a link to it.
   bool leaves_a_link() const {
     return late_ > 0 || parameters_.spread != 0 || (left_to_donor_ > 0 && they_stay_);
   }
@@ -110,7 +109,9 @@ class HeirDriver : public Driver<HeirSide> {
   bool they_stay_ = false;  // what is refused stays with the donor, else the donor resets it
   std::uint64_t left_to_donor_ = 0;
   std::uint64_t late_ = 0;
-  std::vector<std::uint64_t> late_ids_;
+  std::uint64_t closing_ = 0;
+  std::vector<std::uint64_t> kept_ids_;  // as Prepare names both
+  std::vector<std::uint64_t> left_ids_;  // as Prepared does
 };
 
 }  // namespace handoff::io

@@ -115,6 +115,13 @@ std::uint64_t HeirDriver::lost() const {
   return std::max(lost, donor_sessions_ - std::min(donor_sessions_, adopted()));
 }
 
+std::vector<std::uint64_t> HeirDriver::kept_ids() const {
+  std::vector<std::uint64_t> first = kept_ids_;
+  if (left_to_donor_ > 0) first.insert(first.end(), left_ids_.begin(), left_ids_.end());
+  first.resize(std::min(first.size(), protocol::kMaxLostIds));
+  return first;
+}
+
 void HeirDriver::run() {
   failpoint::hit("heir.run.before");
   left_to_donor_ = keep_ ? 0 : lanes_.refused();

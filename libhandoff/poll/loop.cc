@@ -264,6 +264,8 @@ int handoff_poll::once(int timeout_ms) {
 void handoff_poll::dispatch() {
   const int result = handoff_dispatch(handle_);
   if (result < 0) log(HANDOFF_LOG_ERROR, handoff_last_error(handle_));
+  // Late sessions may have come, and events of their sockets are in this turn, too.
+  if (!over()) announce_adopted();
 }
 
 // For what is queued outside a turn.

@@ -162,6 +162,10 @@ void Reports::reconnect(const Standing& standing) {
                                           .vault = vault_}));
   if (outcome_) control_.send(outcome_->first, outcome_->second);
   if (standing.owner) {
+    if (donor_speaks_) {
+      owner_.kept = 0;
+      owner_.kept_ids.clear();
+    }
     send_owner(true);
     if (health_) control_.send(Type::kHealth, encode(*health_));
     if (leaving_) status(*leaving_);

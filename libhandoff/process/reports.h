@@ -24,6 +24,8 @@ class Reports {
   void registered(core::Manifest manifest, bool rehearsal, std::optional<protocol::Vault> vault);
   // The process owns its sockets, since owner.running_at_ns.
   void owner(protocol::Owner owner);
+  // The donor has greeted over its link: of what it has kept it speaks itself from here on.
+  void donor_speaks() { donor_speaks_ = true; }
   // tell: false until the supervisor knows this process as the owner. Then owner() sends the
   // health, too.
   void health(protocol::Health health, bool tell);
@@ -58,6 +60,7 @@ class Reports {
   Control& control_;
   protocol::Owner owner_;
   bool came_back_ = false;  // to a supervisor that may not hold the listeners
+  bool donor_speaks_ = false;
   std::optional<protocol::Vault> vault_;
   std::optional<protocol::Health> health_;
   std::optional<protocol::Status> leaving_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "libhandoff/core/lanes.h"
 #include "libhandoff/sys/failpoint.h"
@@ -292,13 +293,13 @@ void Service::report_owner() {
     for (const std::uint64_t id : later) {
       if (owner.lost_ids.size() < protocol::kMaxLostIds) owner.lost_ids.push_back(id);
     }
-    if (heir_->donor_died()) {  // the sessions that it had kept have ended with it
-      owner.lost += heir_->late() + heir_->left_to_donor();
-      const auto& late = heir_->late_ids();
-      const std::size_t room = protocol::kMaxLostIds - owner.lost_ids.size();
-      owner.lost_ids.insert(
-          owner.lost_ids.end(), late.begin(),
-          late.begin() + static_cast<std::ptrdiff_t>(std::min(room, late.size())));
+    owner.kept = heir_->kept();
+    owner.kept_ids = heir_->kept_ids();
+    if (heir_->donor_died()) {  // and they have ended with it
+      owner.lost += std::exchange(owner.kept, 0);
+      for (const std::uint64_t id : std::exchange(owner.kept_ids, {})) {
+        if (owner.lost_ids.size() < protocol::kMaxLostIds) owner.lost_ids.push_back(id);
+      }
     }
     owner.owned_at_ns = owned_at_ns_;
     tell_if_slow(owner.running_at_ns - owned_at_ns_);

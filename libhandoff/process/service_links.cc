@@ -26,7 +26,10 @@ void Service::look_at_sockets() {
 // donor that thaws looks at all.
 void Service::go_on_looking() {
   const bool greeted = links_->take_greeted();
-  if (greeted && state_ == HANDOFF_STATE_OWNER) look_.begin(registry_, true);
+  if (greeted && state_ == HANDOFF_STATE_OWNER) {
+    look_.begin(registry_, true);
+    reports_.donor_speaks();
+  }
   if ((!donor_ || donor_->serving()) && look_.turn(registry_)) poller_.wake();
 }
 

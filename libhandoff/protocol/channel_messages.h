@@ -125,6 +125,8 @@ struct Prepare {
   std::uint64_t budget_us = 0;
   std::uint64_t late = 0;
   std::vector<std::uint64_t> late_ids;  // the first of them
+  std::uint64_t closing = 0;            // sessions that the donor resets once it has retired
+  std::vector<std::uint64_t> closing_ids = {};
 };
 void describe(auto& on, Is<Prepare> auto& m) {
   on.message("Prepare")
@@ -134,7 +136,9 @@ void describe(auto& on, Is<Prepare> auto& m) {
       .field(4, m.frozen_at_ns)
       .field(5, m.budget_us)
       .if_set(6, m.late)
-      .list(7, m.late_ids, kMaxLostIds, "too many late sessions");
+      .list(7, m.late_ids, kMaxLostIds, "too many late sessions")
+      .if_set(70, m.closing)
+      .list(71, m.closing_ids, kMaxLostIds, "too many closing sessions");
 }
 
 struct Lanes {

@@ -87,6 +87,8 @@ struct Owner {
   bool with_fds = false;
   std::uint64_t owned_at_ns = 0;  // of an heir: handoff_wait() returned
   bool more = false;
+  std::uint64_t kept = 0;  // of an heir: by its donor
+  std::vector<std::uint64_t> kept_ids = {};
 };
 void describe(auto& on, Is<Owner> auto& m) {
   on.message("Owner")
@@ -102,7 +104,9 @@ void describe(auto& on, Is<Owner> auto& m) {
       .field(10, m.donor_died)
       .if_set(11, m.with_fds)
       .if_set(12, m.owned_at_ns)
-      .if_set(13, m.more);
+      .if_set(13, m.more)
+      .if_set(70, m.kept)
+      .list(71, m.kept_ids, kMaxLostIds, "too many kept sessions");
 }
 
 enum class Phase : std::uint8_t { kNone = 0, kCopy = 1, kSwitch = 2, kRetire = 3 };

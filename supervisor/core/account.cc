@@ -9,6 +9,8 @@ namespace handoff::supervisor {
 
 namespace {
 
+constexpr std::size_t kMostLostIds = 100;  // as a release names at most
+
 // The side says of itself why it gave up. It does not say that the other one was silent or gone, or
 // did not want to.
 bool own_fault(const Side& side) {
@@ -64,6 +66,8 @@ bool Account::heir_owns(const Owned& owned, bool donor_died, Duration freeze_bud
   report_.moved = owned.sessions;
   report_.lost = owned.lost;
   said_ = Said{owned.sessions, owned.lost, owned.donor_died};
+  kept_ = owned.kept;
+  kept_ids_ = owned.kept_ids;
   report_.result = owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone;
   report_.lost_ids = owned.lost_ids;
   report_.bytes = std::max(report_.bytes, progress_.bytes);
@@ -123,6 +127,23 @@ void Account::late(const DonorLate& late) {
   report_.staying = late.staying;
   stays_ = true;
   compare_counts();
+}
+
+void Account::donor_died_with_kept(const std::string& how) {
+  if (kept_ == 0) return;
+  const std::string sessions = kept_ == 1 ? " session" : " sessions";
+  std::string why = "the old release " + how + ", and had not said what became of the " +
+                    std::to_string(kept_) + sessions + " that it had kept";
+  report_.result = Report::Result::kLost;
+  report_.lost = saturated_sum(report_.lost, std::exchange(kept_, 0));
+  for (const std::uint64_t id : kept_ids_) {
+    if (report_.lost_ids.size() < kMostLostIds) report_.lost_ids.push_back(id);
+  }
+  if (!report_.message.empty()) {
+    report_.message += "; " + why;
+    return;
+  }
+  fail_with("peer_died", std::move(why), Report::Failed::kOld);
 }
 
 void Account::heir_died(const std::string& code, const std::string& how) {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "supervisor/core/effects.h"
 #include "supervisor/core/side.h"
@@ -42,6 +43,8 @@ class Account {
   void heir_is_silent();
   void retired(const DonorRetired& retired, Time now);
   void late(const DonorLate& late);
+  // The donor has ended, and had not said what became of the sessions that it had kept.
+  void donor_died_with_kept(const std::string& how);
   void heir_died(const std::string& code, const std::string& how);
   void fail_with(std::string code, std::string message,
                  Report::Failed failed = Report::Failed::kNone);
@@ -70,7 +73,9 @@ class Account {
     friend bool operator==(const Said&, const Said&) = default;
   };
   std::optional<Said> said_;  // how many the heir says that it has
-  bool heir_died_ = false;    // after it had taken over
+  std::uint64_t kept_ = 0;    // by the donor, as the heir says
+  std::vector<std::uint64_t> kept_ids_;
+  bool heir_died_ = false;  // after it had taken over
   Time begun_;
   Time donated_{};
   Time frozen_{};

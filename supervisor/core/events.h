@@ -66,6 +66,8 @@ struct Owned {
   Blackout blackout;
   bool donor_died = false;
   std::uint64_t owned_at_ns = 0;  // 0 from a library that does not say
+  std::uint64_t kept = 0;         // by its donor, by the heir's word; likewise
+  std::vector<std::uint64_t> kept_ids = {};
   friend bool operator==(const Owned&, const Owned&) = default;
 };
 

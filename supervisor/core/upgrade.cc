@@ -185,6 +185,7 @@ void Upgrade::take_over(const Owned& owned, Time now) {
   out_.turn = Turn::kHeirOwns;
   const bool donor_died = !donor_.story.empty();
   if (account_.heir_owns(owned, donor_died, timeouts_.freeze_budget, now)) announce("switch", true);
+  count_kept(donor_.story);
   if (!report().slow.empty()) note(Note::Level::kWarning, report().slow);
   close(account_.report().result);
   announce("retire", true);
@@ -377,6 +378,7 @@ void Upgrade::donor_ended(const std::string& how, Time now) {
     case State::kClosing:
       if (heir_owns_) {
         if (donor_.story.empty()) donor_.story = how;
+        count_kept(how);
       } else if (!nobody_) {
         went_on_and_died(how, now);
       }

@@ -120,6 +120,7 @@ class Upgrade {
   std::uint64_t at_stake() const { return account_.at_stake(); }
 
   // upgrade_end.cc
+  void count_kept(const std::string& how);
   void went_on_and_died(const std::string& how, Time now);
   void ticked(Time now);
   void not_ready_in_time();

@@ -20,6 +20,11 @@ void Upgrade::nobody_owns(std::uint64_t lost) {
   close(Report::Result::kLost);
 }
 
+// A donor speaks for what it has kept. One that has died without a word has taken that along.
+void Upgrade::count_kept(const std::string& how) {
+  if (donor_.gone && !retired_) account_.donor_died_with_kept(how);
+}
+
 // The donor died by itself, with its heir on the way out. An heir that had not read the donor's
 // Abort yet may have taken over.
 void Upgrade::went_on_and_died(const std::string& how, Time now) {
@@ -41,7 +46,9 @@ void Upgrade::went_on_and_died(const std::string& how, Time now) {
     report.message += "; the old release " + how;
   }
   const bool only_the_heir_counted = claim_ && at_stake() == 0;
-  nobody_owns(only_the_heir_counted ? saturated_sum(claim_->sessions, claim_->lost) : at_stake());
+  nobody_owns(only_the_heir_counted
+                  ? saturated_sum(saturated_sum(claim_->sessions, claim_->lost), claim_->kept)
+                  : at_stake());
 }
 
 // Closing thousands of fds takes a donor longer than the switch did, and whoever waits for the

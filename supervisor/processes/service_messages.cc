@@ -73,7 +73,9 @@ Heard from(protocol::Owner&& message, Generation generation, std::vector<UniqueF
                                   .blackout = {message.blackout.p50_us, message.blackout.p99_us,
                                                message.blackout.p999_us, message.blackout.max_us},
                                   .donor_died = message.donor_died,
-                                  .owned_at_ns = message.owned_at_ns});
+                                  .owned_at_ns = message.owned_at_ns,
+                                  .kept = message.kept,
+                                  .kept_ids = std::move(message.kept_ids)});
   return heard;
 }
 

@@ -217,16 +217,28 @@ TEST_F(JudgeTest, CountsWhatWasReportedAsLost) {
 // A visitor in the middle of its handshake is a session of the donor alone.
 TEST_F(JudgeTest, KnowsWhoMayBeLostInAHandshake) {
   found.struck.status = 5;
-  found.struck.reported = 1;
+  found.struck.reported = 2;
   found.owner = Examination::Owner::kHeir;
   found.tally.visitors_reset = 2;
   EXPECT_EQ(problems(kDonorKilledOverTls), Problems{});
   found.struck.reported = 3;
-  EXPECT_EQ(problems(kDonorKilledOverTls), Problems{"3 sessions reported as lost, 0 were"});
+  EXPECT_EQ(problems(kDonorKilledOverTls), Problems{"3 sessions reported as lost, 2 were"});
   found.struck.reported = 1;
+  EXPECT_EQ(problems(kDonorKilledOverTls), Problems{"1 sessions reported as lost, 2 were"});
+  found.struck.reported = 3;
   found.tally.reset = 1;
   EXPECT_EQ(problems(kDonorKilledOverTls),
             Problems{"1 connections were lost, and the fault table says none"});
+}
+
+TEST_F(JudgeTest, SeesThatOneWhoWasLostInAHandshakeWasNotTold) {
+  found.struck.status = 0;
+  found.owner = Examination::Owner::kHeir;
+  found.tally.visitors_reset = 1;
+  EXPECT_EQ(problems(kDonorKilledOverTls),
+            Problems{"exit status 0: 0 sessions reported as lost, 1 were"});
+  found.struck.waiting = 1;  // the donor had come to say so
+  EXPECT_EQ(problems(kDonorKilledOverTls), Problems{});
 }
 
 // The heir died a moment before the supervisor said that all was done, or a moment after that.

@@ -13,8 +13,8 @@ struct Expectation {
   bool loss = false;        // sessions may be lost; then they are reset, and counted
   bool quiet_kept = false;  // no session may be lost whose socket has not moved since the copy
   // The donor has switched and is struck. A TLS handshake stays with its process until it is over:
-  // a visitor that was in the middle of one may be lost with the donor, and then the report counts
-  // it.
+  // a visitor that was in the middle of one may be lost with the donor. Then the report counts it:
+  // as lost, or as one that waits if the donor came to say so.
   bool late_lost = false;
   bool ordered = false;    // the service is being stopped: sessions end by order
   bool nobody = false;     // no process may be left (and no supervisor that would start one)

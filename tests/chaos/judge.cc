@@ -10,18 +10,20 @@ using Owner = Examination::Owner;
 std::vector<std::string> judge_report(const Point* point, const Expectation& expected,
                                       const Findings& found, bool afterwards) {
   std::vector<std::string> out;
-  const auto reset = static_cast<std::int64_t>(found.tally.reset);
+  // Where visitors may be lost with the donor they are sessions like any other. If it had come to
+  // say that they stay with it, they count as those.
+  const bool late_lost = expected.late_lost;
+  const auto reset =
+      static_cast<std::int64_t>(found.tally.reset + (late_lost ? found.tally.visitors_reset : 0));
+  const std::int64_t waiting = late_lost ? found.struck.waiting : 0;
   const std::int64_t reported = found.struck.reported;
   const std::string told =
       std::to_string(reported) + " sessions reported as lost, " + std::to_string(reset) + " were";
-  // Whether a visitor that has gone was a session when its process died, only the service knows.
-  const auto visitors =
-      expected.late_lost ? static_cast<std::int64_t>(found.tally.visitors_reset) : 0;
   switch (found.struck.status) {
     case 0:
       if (found.owner == Owner::kDonor)
         out.emplace_back("exit status 0, and the old release serves");
-      if (reset != 0 && !afterwards) out.push_back("exit status 0: " + told);
+      if (reset > waiting && !afterwards) out.push_back("exit status 0: " + told);
       break;
     case 1:
       if (afterwards) break;
@@ -32,7 +34,7 @@ std::vector<std::string> judge_report(const Point* point, const Expectation& exp
       break;
     case 5:
       if (reported == 0 && point != nullptr && point->uncounted) break;
-      if (reported < reset || reported > reset + visitors) out.push_back(told);
+      if (reported > reset || reported + waiting < reset) out.push_back(told);
       break;
     default:  // nobody could report
       break;

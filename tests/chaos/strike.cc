@@ -128,6 +128,7 @@ void Strike::await_outcome() {
       json::parse(out.substr(begin == std::string::npos ? 0 : begin + 1), nullptr, false);
   if (done.is_object() && done.contains("sessions")) {
     out_.reported = done["sessions"].value("lost", std::int64_t{0});
+    out_.waiting = done["sessions"].value("waiting", std::int64_t{0});
   }
   out_.told_at = told_at(done);
 }

@@ -15,6 +15,7 @@ struct Struck {
   std::optional<Clock::time_point> woken_at;  // when a stopped process was resumed
   int status = -1;                            // of `handoff upgrade`
   std::int64_t reported = -1;  // sessions that it says were lost; -1: it says nothing
+  std::int64_t waiting = 0;    // that it says stayed with the donor
 };
 
 // NotApplicable if there is no such victim then.

@@ -67,6 +67,8 @@ void report_owner(In& in) {
   m.blackout = {number(in), number(in), number(in), number(in)};
   m.donor_died = in.ConsumeBool();
   m.with_fds = in.ConsumeBool();  // and none come with it
+  m.kept = number(in);
+  for (auto n = in.ConsumeIntegralInRange(0, 100); n > 0; --n) m.kept_ids.push_back(number(in));
   const auto all = heard(Type::kOwner, encode(m));
   const auto owned = only_event<supervisor::Owned>(all);
   CHECK_THAT(owned.handoff_id == m.handoff_id && owned.sessions == m.sessions, "");
@@ -77,6 +79,7 @@ void report_owner(In& in) {
   CHECK_THAT(owned.blackout.p999_us == m.blackout.p999_us, "");
   CHECK_THAT(owned.blackout.max_us == m.blackout.max_us, "");
   CHECK_THAT(owned.donor_died == m.donor_died, "");
+  CHECK_THAT(owned.kept == m.kept && owned.kept_ids == m.kept_ids, "");
   const auto& fds = std::get<supervisor::FdsNamed>(all.aside).fds;
   CHECK_THAT(fds.size() == m.named.size(), "");
   for (std::size_t i = 0; i < fds.size(); ++i) {

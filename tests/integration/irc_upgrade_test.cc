@@ -148,6 +148,21 @@ TEST_F(IrcUpgradeTest, RoomsKeepTheirTopicsModesAndInvitations) {
       << "an invitation is used once";
 }
 
+TEST_F(IrcUpgradeTest, AsManyRoomsAsThereCanBeMove) {
+  Person ann(supervisor_, "ann", 1);
+  const auto room = [](int number) { return "#" + std::to_string(number); };
+  for (int i = 0; i < 3000; ++i) {
+    ann.say("JOIN " + room(i));
+    ASSERT_EQ(ann.from(ann, "JOIN " + room(i)), ann.next(3).front());
+  }
+  const std::string full = ann.numeric("437", "#3000 :There are as many channels as can be");
+  EXPECT_EQ(full, ann.ask("JOIN #3000"));
+  upgrade_to(2);
+  EXPECT_EQ(full, ann.ask("JOIN #3000"));
+  EXPECT_EQ(ann.from(ann, "PART #7 :ann"), ann.ask("PART #7"));
+  EXPECT_EQ(ann.from(ann, "JOIN #3000"), ann.ask("JOIN #3000"));
+}
+
 TEST_F(IrcUpgradeTest, WhatOnlyTheNewReleaseKnowsComesAndGoesWithIt) {
   Person ann(supervisor_, "ann", 1), bob(supervisor_, "bob", 1);
   EXPECT_EQ(ann.numeric("421", "AWAY :Unknown command"), ann.ask("AWAY :tea"));

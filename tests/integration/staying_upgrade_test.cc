@@ -20,8 +20,12 @@ const json kOneByTls = json::array({{{"why", "tls"}, {"sessions", 1}}});
 
 class StayingUpgradeTest : public ::testing::Test {
  protected:
-  explicit StayingUpgradeTest(const std::string& config = "drain = \"1s\"\n")
-      : supervisor_({.command = {steps(1), "--stays", "2"}, .name = "steps", .config = config}),
+  explicit StayingUpgradeTest(const std::string& config = "drain = \"1s\"\n",
+                              const Environment& environment = {})
+      : supervisor_({.command = {steps(1), "--stays", "2"},
+                     .name = "steps",
+                     .environment = environment,
+                     .config = config}),
         idle_(supervisor_.port()),
         tls_(supervisor_.port()) {
     EXPECT_EQ("1 1 - -", idle_.ask("a"));
@@ -60,6 +64,41 @@ TEST_F(StayingUpgradeTest, ThePlanSaysWhomItWouldDisconnectAndTheUpgradeDoesIt) 
   }
   EXPECT_EQ("RESET", tls_.line()) << "the drain is over";
   supervisor_.wait_for_status([](const json& s) { return s.at("late").empty(); });
+}
+
+// The old release is killed when it has given away what moves, and before it has said what stays.
+class DeadDonorTest : public StayingUpgradeTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  DeadDonorTest()
+      : StayingUpgradeTest("drain = \"1s\"\n",
+                           {{"HANDOFF_FAILPOINT", std::string(GetParam()) + "=kill"}}) {}
+};
+INSTANTIATE_TEST_SUITE_P(At, DeadDonorTest,
+                         ::testing::Values("donor.prepare.sent", "donor.release.sent",
+                                           "donor.retire.before", "donor.retire.after"),
+                         [](const auto& at) {
+                           std::string name = at.param;
+                           std::erase(name, '.');
+                           return name;
+                         });
+
+TEST_P(DeadDonorTest, WhatItHadKeptIsToldAsLost) {
+  const auto upgrade = supervisor_.upgrade(steps(2));
+  EXPECT_EQ(upgrade.status, 5) << upgrade.describe();
+  const json done = upgrade.done();
+  EXPECT_EQ(done.at("result"), "lost");
+  EXPECT_EQ(done.at("sessions").at("moved"), 1);
+  EXPECT_EQ(done.at("sessions").at("waiting"), 0);
+  EXPECT_EQ(done.at("sessions").at("lost"), 1);
+  EXPECT_EQ(done.at("sessions").at("lost_ids").size(), 1U);
+  EXPECT_EQ(done.at("error").at("code"), "peer_died");
+  EXPECT_EQ(done.at("error").at("failed"), "old");
+  const json told = supervisor_.history("upgrade").back();
+  EXPECT_EQ(told.at("result"), "lost");
+  EXPECT_EQ(told.at("sessions"), done.at("sessions"));
+  EXPECT_EQ(supervisor_.status().at("last_upgrade").at("sessions"), done.at("sessions"));
+  EXPECT_EQ("2 2 - -", idle_.ask("b")) << "it had moved";
+  EXPECT_THAT(tls_.line(), ::testing::AnyOf("EOF", "RESET"));
 }
 
 class KeptUpgradeTest : public StayingUpgradeTest {

@@ -38,6 +38,8 @@ TEST_F(LaneLinkTest, ADonorThatIsKilledLateTakesAlongWhatItHadAndNothingElse) {
   connect(8);
   const auto held = hold_one_of_each(2);
   auto heir = hand_over(*donor, holding_lanes(2, "2"));
+  EXPECT_EQ(2U, owner_.kept()) << "of both lanes";
+  EXPECT_EQ(2, owner_.kept_ids_size());
   EXPECT_EQ(2U, late(*donor).waiting());
   donor->kill();
   const std::set<Client*> gone(held.begin(), held.end());

@@ -212,6 +212,47 @@ TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
   EXPECT_FALSE(owner.donor_died());
 }
 
+TEST_F(ReturnTest, WhatItsDonorKeepsAnHeirSaysUntilThatSpeaksForItself) {
+  LineServiceOptions options;
+  options.holds = true;
+  RawDonor donor([&] { return run_line_service(options); }, {}, path());
+  donor.heir().await_message<v1::Register>(Type::kRegister);
+  donor.copy(1);
+  donor.send_copy_end();
+  v1::Prepare prepare = donor.prepare();
+  prepare.set_late(2);
+  prepare.add_late_ids(70);
+  prepare.add_late_ids(71);
+  send(donor.channel(), Type::kPrepare, prepare, {donor.word()});
+  EXPECT_EQ(Type::kPrepared, donor.next().type);
+  send_raw(donor.channel(), Type::kRelease, "");
+  EXPECT_EQ(Type::kResumed, donor.next().type);
+  const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(1U, owner.sessions());
+  EXPECT_EQ(2U, owner.kept());
+  ASSERT_EQ(2, owner.kept_ids_size());
+  EXPECT_EQ(71U, owner.kept_ids(1));
+  cut(donor.heir());
+  welcome(donor.heir());
+  EXPECT_EQ(2U, next_owner(donor.heir()).kept()) << "perhaps nobody has heard of the switch";
+
+  EXPECT_EQ(Type::kLinkHello, donor.next().type);
+  v1::LinkHello answer;
+  answer.set_protocol_min(1);
+  answer.set_protocol_max(1);
+  answer.set_generation(1);
+  answer.set_answer(true);
+  answer.mutable_manifest()->set_service("test");
+  send(donor.channel(), Type::kLinkHello, answer, {donor.process().pidfd()});
+  expect_nothing_more_said(donor.heir());  // in the turn in which it reads that, too
+  cut(donor.heir());
+  welcome(donor.heir());
+  const auto later = next_owner(donor.heir());
+  EXPECT_EQ(1U, later.sessions());
+  EXPECT_EQ(0U, later.kept());
+  EXPECT_EQ(0, later.kept_ids_size());
+}
+
 TEST_F(ReturnTest, AnHeirThatFailsWhileNobodyIsThereGoes) {
   close_door();
   RawDonor donor([] { return run_line_service({}); }, {}, path());

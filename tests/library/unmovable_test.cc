@@ -95,6 +95,13 @@ class UnmovableTest : public LinkTest {
     EXPECT_THAT(all[0].reason(), HasSubstr(reason));
   }
 
+  // The heir knows whom its donor has, in case they are lost with it.
+  void expect_kept() {
+    EXPECT_EQ(1U, owner_.kept());
+    ASSERT_EQ(1, owner_.kept_ids_size());
+    EXPECT_EQ(kBad, owner_.kept_ids(0));
+  }
+
   std::vector<std::unique_ptr<LineClient>> clients_;
   std::string bad_socket_;
 };
@@ -112,6 +119,7 @@ TEST_P(UnmovableWayTest, OneOfTwentyThatTheHeirRefusesStaysWithTheDonor) {
   connect();
   auto heir = hand_over(*donor, refusing(GetParam()), {.unmovable = v1::UNMOVABLE_LATE});
   EXPECT_EQ(kClients - 1U, owner_.sessions());
+  expect_kept();
   EXPECT_EQ(0U, owner_.lost());
   const auto late = donor->await_message<v1::Late>(Type::kLate);
   EXPECT_EQ(1U, late.waiting());
@@ -130,6 +138,7 @@ TEST_P(UnmovableWayTest, OneOfTwentyThatTheHeirRefusesIsReset) {
   connect();
   auto heir = hand_over(*donor, refusing(GetParam()), {.unmovable = v1::UNMOVABLE_CLOSE});
   EXPECT_EQ(kClients - 1U, owner_.sessions());
+  expect_kept();
   EXPECT_EQ(0U, owner_.lost());
   const auto retired = donor->await_message<v1::Retired>(Type::kRetired);
   EXPECT_EQ(kClients - 1U, retired.sessions());
@@ -163,6 +172,7 @@ TEST_P(UnmovableWayTest, OneOfTwentyThatCantBeSavedStaysWithTheDonor) {
   connect();
   auto heir = hand_over(*donor, service("2", GetParam()), {.unmovable = v1::UNMOVABLE_LATE});
   EXPECT_EQ(kClients - 1U, owner_.sessions());
+  expect_kept();
   const auto late = donor->await_message<v1::Late>(Type::kLate);
   EXPECT_EQ(1U, late.unmovable());
   expect_named(late.unmoved(), v1::FAULT_OF_OLD, "number five is not to be saved");
@@ -174,6 +184,7 @@ TEST_P(UnmovableWayTest, OneOfTwentyThatCantBeSavedIsReset) {
   auto donor = start(unsaving(GetParam()));
   connect();
   auto heir = hand_over(*donor, service("2", GetParam()), {.unmovable = v1::UNMOVABLE_CLOSE});
+  expect_kept();
   const auto retired = donor->await_message<v1::Retired>(Type::kRetired);
   EXPECT_EQ(1U, retired.closed());
   expect_named(retired.unmoved(), v1::FAULT_OF_OLD, "number five is not to be saved");

@@ -32,6 +32,7 @@ enum class Bug : std::uint8_t {
   kRefusalsUnread,     // a donor that was too late retires before it has read that
   kRefusedIsKept,      // the heir serves a session that it has refused
   kLeftIsNotClosed,    // the heir is not told that a session that it has stays with the donor
+  kKeptUntold,         // the heir does not say what its donor has kept
   kLateExits,          // a donor with sessions that stay exits as any other
   // supervisor
   kTermBeforeOwner,   // asks the donor to go at the freeze
@@ -42,7 +43,7 @@ enum class Bug : std::uint8_t {
   kCancelEndsHeir,    // obeys its operator by ending the heir, whatever it has
   kKillForgotten,     // never ends a process that must go
 };
-inline constexpr int kBugs = 32;
+inline constexpr int kBugs = 33;
 const char* name(Bug bug);
 
 }  // namespace handoff::simulation

@@ -45,15 +45,18 @@ std::size_t by_state_and_deadline(const Upgrade& upgrade) {
          (deadline ? static_cast<std::size_t>(deadline->time_since_epoch().count()) : 1);
 }
 
-supervisor::Event event_of(Heard heard, unsigned sessions, unsigned lost) {
+supervisor::Event event_of(Heard heard, unsigned sessions, unsigned lost, unsigned kept) {
   using supervisor::CopyPhase;
   const supervisor::Exit crash{true, 9, false};
   switch (heard) {
     case Heard::kRegistered:
       return supervisor::Registered{.generation = kHeir, .rehearsal = true};  // it knows rehearsals
     case Heard::kOwned:
-      return supervisor::Owned{
-          .generation = kHeir, .handoff_id = kHeir, .sessions = sessions - lost, .lost = lost};
+      return supervisor::Owned{.generation = kHeir,
+                               .handoff_id = kHeir,
+                               .sessions = sessions - lost,
+                               .lost = lost,
+                               .kept = kept};
     case Heard::kHeirFailed:
       return supervisor::HandoffFailed{kHeir, kHeir, "rejected", "no"};
     case Heard::kHeirExited:
@@ -143,15 +146,16 @@ const Machines::Heirs::Reaction& Machines::step_heir(Id from, core::HeirEventTyp
 }
 
 const Machines::Upgrades::Reaction& Machines::step_upgrade(Id from, Heard heard, unsigned sessions,
-                                                           unsigned lost) {
-  const std::uint32_t code = static_cast<std::uint32_t>(heard) | sessions << 8 | lost << 12;
+                                                           unsigned lost, unsigned kept) {
+  const std::uint32_t code =
+      static_cast<std::uint32_t>(heard) | sessions << 8 | lost << 12 | kept << 16;
   return upgrades_.step(from, code, [&](Upgrade& upgrade) {
     if (heard == Heard::kCancelRequested) {
       return orders_of(upgrade.cancel("somebody asked for it", supervisor::Time{}));
     }
     supervisor::Time now{};
     if (heard == Heard::kTick) now = upgrade.deadline().value_or(now);
-    return orders_of(upgrade.step(event_of(heard, sessions, lost), now));
+    return orders_of(upgrade.step(event_of(heard, sessions, lost, kept), now));
   });
 }
 

@@ -65,7 +65,9 @@ class Machines {
   const Donors::Reaction& step_donor(Id from, core::DonorEventType event, When when,
                                      unsigned dirty = 0, unsigned sessions = 0);
   const Heirs::Reaction& step_heir(Id from, core::HeirEventType event, When when);
-  const Upgrades::Reaction& step_upgrade(Id from, Heard heard, unsigned sessions, unsigned lost);
+  // kept: by the donor, as the heir says.
+  const Upgrades::Reaction& step_upgrade(Id from, Heard heard, unsigned sessions, unsigned lost,
+                                         unsigned kept);
 
   const Donors& donors() const { return donors_; }
   const Heirs& heirs() const { return heirs_; }

@@ -29,6 +29,7 @@ const char* name(Bug bug) {
                                            "RefusalsUnread",
                                            "RefusedIsKept",
                                            "LeftIsNotClosed",
+                                           "KeptUntold",
                                            "LateExits",
                                            "TermBeforeOwner",
                                            "SilenceIsFailure",

@@ -8,15 +8,16 @@ using supervisor::Report;
 using supervisor::Upgrade;
 
 // Events that come up while effects are applied wait their turn.
-void SupervisorShell::handle(Heard heard, unsigned lost, std::optional<unsigned> sessions) {
-  events_.push_back({heard, lost, sessions.value_or(w_.sessions)});
+void SupervisorShell::handle(Heard heard, unsigned lost, std::optional<unsigned> sessions,
+                             unsigned kept) {
+  events_.push_back({heard, lost, sessions.value_or(w_.sessions), kept});
   if (handling_) return;
   handling_ = true;
   while (!events_.empty() && self_.alive && !self_.over) {
     const Event next = events_.front();
     events_.pop_front();
-    const auto& reaction =
-        turn_.setting.machines.step_upgrade(self_.machine, next.heard, next.sessions, next.lost);
+    const auto& reaction = turn_.setting.machines.step_upgrade(self_.machine, next.heard,
+                                                               next.sessions, next.lost, next.kept);
     self_.machine = reaction.next;
     for (const Order order : reaction.outputs) {
       if (self_.alive) carry_out(order);
@@ -31,6 +32,10 @@ void SupervisorShell::handle(Heard heard, unsigned lost, std::optional<unsigned>
 void SupervisorShell::hears_donor() {
   const auto [message, value] = self_.from_donor.pop();
   if (message != Message::kFailed) self_.counted = true;
+  if (message == Message::kRetired || message == Message::kRetiredHeirDied ||
+      message == Message::kLate) {
+    self_.accounted = true;
+  }
   switch (message) {
     case Message::kProgressCopy:
       return handle(Heard::kProgressCopy);
@@ -55,9 +60,14 @@ void SupervisorShell::hears_heir() {
       handle(Heard::kRegistered);
       if (has_bug(Bug::kDoneOnRegistered)) handle(Heard::kOwned);
       return;
-    case Message::kOwner:
+    case Message::kOwner: {
       self_.owner_heard = true;
-      return handle(Heard::kOwned, packet.value, w_.kept() + packet.value);
+      // A packet has no room for a second number: what is neither the heir's nor lost, the donor
+      // has, and has had since the heir ran.
+      const unsigned told = w_.kept() + packet.value;
+      const unsigned kept = has_bug(Bug::kKeptUntold) ? 0 : w_.sessions - told;
+      return handle(Heard::kOwned, packet.value, told, kept);
+    }
     default:
       return handle(Heard::kHeirFailed);
   }

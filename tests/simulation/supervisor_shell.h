@@ -21,7 +21,8 @@ class SupervisorShell {
   void cancels();
 
  private:
-  void handle(Heard heard, unsigned lost = 0, std::optional<unsigned> sessions = std::nullopt);
+  void handle(Heard heard, unsigned lost = 0, std::optional<unsigned> sessions = std::nullopt,
+              unsigned kept = 0);
   void carry_out(Order order);
   void donate();
   void end_heir();
@@ -41,6 +42,7 @@ class SupervisorShell {
     Heard heard;
     unsigned lost;
     unsigned sessions;
+    unsigned kept;
   };
   std::deque<Event> events_;
   bool handling_ = false;

@@ -139,11 +139,13 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
   }
   const unsigned left = w.left_behind();
   const bool heir_has_all = w.heir_ran && w.kept() + left >= w.sessions;
+  // What the donor had kept is lost with a donor that has not spoken of it.
+  const bool unaccounted = w.supervisor.saw_donor_exit && !w.supervisor.accounted;
   switch (report.result) {
     case Report::Result::kDone:
       if (!w.heir_ran) return Breach::kDoneWithoutHeir;
       if (w.supervisor.saw_heir_exit || !heir_has_all || report.lost != 0 ||
-          report.moved != w.kept()) {
+          report.moved != w.kept() || (unaccounted && w.kept() < w.sessions)) {
         return Breach::kDoneButLost;
       }
       return Breach::kNone;
@@ -160,7 +162,10 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
       return w.donor.retired ? Breach::kFailedButDonorGone : Breach::kNone;
     case Report::Result::kLost:
       if (donor_touches(w)) return Breach::kLostButNothingIs;
-      if (left > 0) return Breach::kNone;  // the heir may not know whether its donor has them
+      // The heir may not know whether its donor has them.
+      if (left > 0 && !(unaccounted && w.heir_ran && !w.supervisor.saw_heir_exit)) {
+        return Breach::kNone;
+      }
       if (w.heir_ran && !w.supervisor.saw_heir_exit) {  // as the heir has told
         if (w.kept() == w.sessions) return Breach::kLostButNothingIs;
         return report.lost == w.sessions - w.kept() ? Breach::kNone : Breach::kLostCount;

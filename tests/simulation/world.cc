@@ -134,8 +134,8 @@ Key key_of(const World& w) {
   const HeirSide& h = w.heir;
   bits.flags(h.ready, h.runs, h.told, h.listeners, h.failed, h.killing, h.saw_exit, h.saw_eof);
   const SupervisorSide& s = w.supervisor;
-  bits.flags(s.over, s.saw_donor_exit, s.saw_heir_exit, s.counted, s.owner_heard, s.heir_owns,
-             s.nobody_owns, w.shared);
+  bits.flags(s.over, s.saw_donor_exit, s.saw_heir_exit, s.counted, s.owner_heard, s.accounted,
+             s.heir_owns, s.nobody_owns, w.shared);
   bits.put(static_cast<unsigned>(w.donor_end), 2);
   bits.put(static_cast<unsigned>(w.word), 2);
   bits.flags(w.listeners_sent, w.prepare_sent, w.prepared_sent, w.release_sent, w.heir_ran,

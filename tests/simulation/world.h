@@ -69,6 +69,7 @@ struct SupervisorSide : Process {
   bool saw_heir_exit = false;
   bool counted = false;      // has heard how many sessions there are
   bool owner_heard = false;  // the heir has said Owner
+  bool accounted = false;    // the donor has said Retired or Late
   bool heir_owns = false;    // has told the service's machine that the heir owns the sessions
   bool nobody_owns = false;  // has told it that nobody does: the service is started anew
   Mail from_donor, from_heir;

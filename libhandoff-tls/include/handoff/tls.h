@@ -36,16 +36,16 @@
  *
  * Conventions
  * - Results and strings are as in handoff.h. HANDOFF_ERR_ORDER from a session that may not act (the
- *   context does not own, or is frozen; the session is frozen or was not checked) means that
- * nothing was done: no record was opened or sealed.
- * - After any other error of handoff_tls_feed() or handoff_tls_write() the session is over: send
- * what handoff_tls_out() still has (an alert), and close the socket.
+ *   context does not own, or is frozen; the session is frozen or was not checked): nothing was
+ *   done, no record was opened or sealed.
+ * - After any other error of handoff_tls_feed() or handoff_tls_write() the session is over. Send
+ *   what handoff_tls_out() still has (an alert), and close the socket.
  * - Threads: a context and its sessions belong to one thread, that of its handle. A service with
  *   several lanes has a context for each: handoff_tls_context_lane().
  * - A process that was forked off has none of the keys, and its sessions are inert for good.
  * - Pointers that are given out are valid until the next call on their session; that of
- *   handoff_tls_plain() until the next handoff_tls_feed() or handoff_tls_consume(), so that an
- * answer may be written meanwhile.
+ *   handoff_tls_plain() until the next handoff_tls_feed() or handoff_tls_consume(): an answer may
+ *   be written meanwhile.
  */
 #ifndef HANDOFF_TLS_H
 #define HANDOFF_TLS_H
@@ -73,10 +73,11 @@ struct handoff_tls_options {
  * of its cipher suites can move. */
 HANDOFF_API int handoff_tls_context_open(handoff_tls_context_t** out, struct ssl_ctx_st* ssl,
                                          const struct handoff_tls_options* options);
-/* Makes a context for another lane of the service, whose first context is lane 0's: with its
- * SSL_CTX, its options and, if handoff_tls_tickets() was called for it, its ticket keys, so that a
- * client resumes on whichever lane it comes to. Before handoff_ready(). The two are closed in any
- * order. As handoff_tls_context_open(), but what fails is on first. */
+/* Makes a context for another lane of the service. first is lane 0's: its SSL_CTX and options are
+ * taken and, if handoff_tls_tickets() was called for it, its ticket keys, so that a client resumes
+ * on whichever lane it comes to. On the thread that has made first, before handoff_ready(). *out is
+ * as of handoff_tls_context_open(), and inert like that; the two are closed in any order. -ENOMEM,
+ * of which handoff_tls_context_error(first) says more. */
 HANDOFF_API int handoff_tls_context_lane(handoff_tls_context_t** out, handoff_tls_context_t* first);
 /* All of its sessions must be freed before. NULL is fine. */
 HANDOFF_API void handoff_tls_context_close(handoff_tls_context_t* c);

@@ -60,7 +60,7 @@ class Context {
   // Throws handoff::Exception.
   Context(ssl_ctx_st* ssl, Service& service, const ContextOptions& options = {});
   // Of another lane, on the thread that has made first, that of lane 0: with its SSL_CTX, options
-  // and ticket keys, so that a client resumes on whichever lane it comes to. Throws
+  // and ticket keys, so that a client resumes on whichever lane it comes to. Borrows lane. Throws
   // handoff::Exception.
   Context(Context& first, Service& lane);
   Context(const Context&) = delete;

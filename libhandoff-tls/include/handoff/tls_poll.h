@@ -109,7 +109,8 @@ static inline int handoff_tls_poll_open(struct handoff_tls_poll* out, handoff_po
 
 /* Makes *out a TLS layer for p, the kit of another lane, before the start and on the thread that
  * has made first, which is lane 0's: with its SSL_CTX, options and ticket keys, so that a client
- * resumes on whichever lane it comes to. */
+ * resumes on whichever lane it comes to. To be given to handoff_tls_poll_close(), in any order.
+ * Errors of handoff_tls_context_lane(). */
 static inline int handoff_tls_poll_lane(struct handoff_tls_poll* out, handoff_poll_t* p,
                                         const struct handoff_tls_poll* first) {
   memset(out, 0, sizeof *out);

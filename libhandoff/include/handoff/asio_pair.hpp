@@ -16,8 +16,8 @@
 // Pair or to a class derived from one. A Stream that is none is refused there, and a Pair anywhere
 // else: a new connection is closed, a session is not taken, Host::connect() and adopt() throw.
 //
-// What is thrown in on_upstream() ends the session; elsewhere it is a line on stderr. Everything
-// here belongs to the thread that runs the io_context.
+// What is thrown in on_upstream() ends the session, as in on_input(); in the other functions of the
+// upstream it is a line on stderr. Everything here belongs to the thread that runs the io_context.
 #ifndef HANDOFF_ASIO_PAIR_HPP
 #define HANDOFF_ASIO_PAIR_HPP
 

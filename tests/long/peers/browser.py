@@ -6,6 +6,7 @@ cookie and no connection with another.
 import itertools
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -44,7 +45,12 @@ class Browser:
         words += [f"--user-data-dir={self.folder.name}", "about:blank"]
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
-                words, pass_fds=(its_input, its_output), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
+                words,
+                pass_fds=(its_input, its_output),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
             )
         os.close(its_input)
         os.close(its_output)
@@ -64,6 +70,7 @@ class Browser:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+        os.close(self._from)
 
     def call(self, method: str, session: str = "", **parameters) -> dict:
         number = next(self._numbers)
@@ -89,8 +96,9 @@ class Browser:
             return [event["params"] for event in self._events.get(session, []) if event["method"] == method]
 
     def stop(self):
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)  # its children would go on writing into the folder
         self.process.wait()
+        os.close(self._to)
         self.folder.cleanup()
 
 

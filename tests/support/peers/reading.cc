@@ -118,6 +118,8 @@ void copy(const protocol::Prepare& from, v1::Prepare& to) {
   to.set_budget_us(from.budget_us);
   to.set_late(from.late);
   for (const std::uint64_t id : from.late_ids) to.add_late_ids(id);
+  to.set_closing(from.closing);
+  for (const std::uint64_t id : from.closing_ids) to.add_closing_ids(id);
 }
 
 void copy(const protocol::Lanes& from, v1::Lanes& to) {

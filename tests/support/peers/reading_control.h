@@ -145,6 +145,8 @@ inline void copy(const protocol::Owner& from, v1::Owner& to) {
   to.set_donor_died(from.donor_died);
   to.set_with_fds(from.with_fds);
   to.set_more(from.more);
+  to.set_kept(from.kept);
+  for (const std::uint64_t id : from.kept_ids) to.add_kept_ids(id);
 }
 
 inline void copy(const protocol::Progress& from, v1::Progress& to) {

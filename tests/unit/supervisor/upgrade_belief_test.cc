@@ -153,6 +153,91 @@ TEST_F(UpgradeTest, SoItIsOfADonorThatKeepsSome) {
   EXPECT_EQ(report().code, "protocol");
 }
 
+// ---- what the donor had kept
+
+TEST_F(UpgradeTest, WhatADonorKeptIsLostIfItDiesBeforeItSpeaksOfIt) {
+  copy();
+  hear(keeping(8, {7, 9}), 200ms);
+  hear(Exited{1, kKilled}, 210ms);
+  EXPECT_EQ(turn, Turn::kHeirOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().moved, 8U);
+  EXPECT_EQ(report().waiting, 0U);
+  EXPECT_EQ(report().lost, 2U);
+  EXPECT_EQ(report().lost_ids, (std::vector<std::uint64_t>{7, 9}));
+  EXPECT_EQ(report().code, "peer_died");
+  EXPECT_EQ(report().failed, Report::Failed::kOld);
+  EXPECT_EQ(report().message, "the old release " + describe(kKilled) +
+                                  ", and had not said what became of the 2 sessions that it had "
+                                  "kept");
+}
+
+TEST_F(UpgradeTest, SoItIsIfItsDeathIsHeardFirst) {
+  copy();
+  hear(Exited{1, kKilled}, 200ms);
+  hear(keeping(9, {7}), 210ms);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 1U);
+}
+
+TEST_F(UpgradeTest, SoItIsIfItHangsAndIsEndedForThat) {
+  copy();
+  hear(progress(CopyPhase::kSwitch, 10, 10), 200ms);
+  hear(keeping(9, {7}), 210ms);
+  EXPECT_EQ(tick(12460ms), "phase retire");
+  EXPECT_EQ(report().lost, 0U) << "it lives";
+  EXPECT_EQ(tick(42460ms), "term 1");
+  EXPECT_EQ(tick(44460ms), "kill 1");
+  hear(Exited{1, kKilled}, 44461ms);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 1U);
+}
+
+TEST_F(UpgradeTest, OfWhatItKeptADonorThatSpeaksIsBelieved) {
+  copy();
+  hear(keeping(8, {7, 9}), 200ms);
+  hear(late(2), 210ms);
+  hear(Exited{1, kKilled}, 211ms);
+  EXPECT_EQ(report().result, Report::Result::kDone);
+  EXPECT_EQ(report().waiting, 2U);
+  EXPECT_EQ(report().lost, 0U);
+}
+
+TEST_F(UpgradeTest, SoIsOneThatSaysThatItKeepsNoneByNow) {
+  copy();
+  hear(keeping(8, {7, 9}), 200ms);
+  hear(retired(8), 210ms);
+  hear(Exited{1, kKilled}, 211ms);
+  EXPECT_EQ(report().result, Report::Result::kDone);
+  EXPECT_EQ(report().lost, 0U);
+}
+
+TEST_F(UpgradeTest, WhatADeadDonorKeptIsLostBesideWhatADeadHeirHad) {
+  copy();
+  hear(keeping(8, {7, 9}), 200ms);
+  tick(12450ms);
+  ASSERT_EQ(turn, Turn::kHeirOwns) << "the donor hangs";
+  hear(Exited{2, kDumped}, 12500ms);
+  EXPECT_EQ(report().lost, 8U);
+  hear(Exited{1, kKilled}, 12510ms);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().lost, 10U);
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+}
+
+TEST_F(UpgradeTest, OfLostSessionsNoMoreThanAHundredAreNamed) {
+  copy();
+  hear(Exited{1, kKilled}, 200ms);
+  Owned owner = keeping(5, std::vector<std::uint64_t>(100, 7));
+  owner.lost = 60;
+  owner.lost_ids = std::vector<std::uint64_t>(60, 6);
+  hear(owner, 210ms);
+  EXPECT_EQ(report().lost, 160U);
+  EXPECT_EQ(report().lost_ids.size(), 100U);
+}
+
 TEST_F(UpgradeTest, AnHeirThatCountedTooManyAndDiedHasLostWhatItWasGiven) {
   copy();
   hear(retired(10), 200ms);

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "exits.h"
 #include "show.h"
@@ -54,6 +56,13 @@ class UpgradeTest : public testing::Test {
   }
   static Owned owned(std::uint64_t sessions, std::uint64_t lost) {
     return {.generation = 2, .handoff_id = 2, .sessions = sessions, .lost = lost};
+  }
+  // An heir whose donor has kept some.
+  static Owned keeping(std::uint64_t sessions, std::vector<std::uint64_t> kept) {
+    Owned out = owned(sessions, 0);
+    out.kept = kept.size();
+    out.kept_ids = std::move(kept);
+    return out;
   }
   static HandoffFailed failed(Generation who, const std::string& code, const std::string& why) {
     return {who, 2, code, why};

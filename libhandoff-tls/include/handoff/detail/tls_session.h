@@ -42,10 +42,10 @@ HANDOFF_API struct ssl_st* handoff_tls_ssl(const handoff_tls_t* t);
 /* What the socket has given. Returns how many bytes were consumed: give the rest again, with more
  * behind it. Only a record whose plaintext was consumed is (what was opened is not opened a second
  * time in this process). So after handoff_tls_consume() call it once more, with what is left, until
- * it consumes nothing. -EINVAL if some of what it has not consumed is missing. HANDOFF_ERR_PROTOCOL
- * if the peer broke the protocol, or has
- * ended the session with an alert; HANDOFF_ERR_UNKNOWN for a session that can't move; -ENOMEM. With
- * 0 bytes a handshake goes on in which a callback of OpenSSL's has put off its answer. */
+ * it consumes nothing. With 0 bytes a handshake goes on in which a callback of OpenSSL's has put
+ * off its answer. -EINVAL if some of what it has not consumed is missing. HANDOFF_ERR_PROTOCOL if
+ * the peer broke the protocol, or has ended the session with an alert; HANDOFF_ERR_UNKNOWN for a
+ * session that can't move; -ENOMEM. */
 HANDOFF_API ssize_t handoff_tls_feed(handoff_tls_t* t, const void* data, size_t length);
 /* What was opened: returns how much, and sets *data to it. */
 HANDOFF_API size_t handoff_tls_plain(const handoff_tls_t* t, const char** data);
@@ -78,9 +78,8 @@ struct handoff_tls_info {
   size_t size;
   uint16_t version; /* 0x0304 is TLS 1.3, 0x0303 TLS 1.2; 0 before the handshake is over */
   uint16_t suite;   /* IANA's number */
-  int alert_in;  /* the alert by which the peer has ended the session; -1 if none. 0 is close_notify
-                  */
-  int alert_out; /* the fatal alert that the peer was sent; -1 if none */
+  int alert_in;     /* by which the peer has ended the session; 0 is close_notify, -1 none */
+  int alert_out;    /* the fatal alert that the peer was sent; -1 if none */
   const char* alpn; /* the protocol agreed on; not terminated by a NUL, as the next two */
   size_t alpn_length;
   const char* server_name; /* SNI */
@@ -136,9 +135,8 @@ HANDOFF_API int handoff_tls_check(handoff_tls_t* t, uint64_t written, uint64_t u
  * this kernel's number less that of the other, modulo 2^64, for the same position. Before
  * handoff_tls_check(). */
 HANDOFF_API int handoff_tls_rebase(handoff_tls_t* t, uint64_t difference);
-/* This session alone is on its way to another process (a group of late sessions), or stays after
- * all.
- */
+/* This session alone is on its way to another process (a group of late sessions); or it stays after
+ * all. */
 HANDOFF_API int handoff_tls_session_freeze(handoff_tls_t* t);
 HANDOFF_API int handoff_tls_session_thaw(handoff_tls_t* t);
 

@@ -12,7 +12,7 @@
 
 namespace handoff::detail {
 
-// What is to be known of a connection for that.
+// What a connection tells of itself, for its end to be decided.
 template <class Conn>
 struct EndState {
   int fd = -1;              // -1: over, or an upstream that has no socket

@@ -3,7 +3,7 @@
 // An output of more than 64 KiB gives its memory back once it is sent, so that thousands of quiet
 // connections take little. For the next large answer the kernel would have to give as many new
 // pages, which takes longer than to send what is in them. So a Host keeps a few such buffers for
-// all of its Streams.
+// all of its Streams: Engine::spares_, of at most 2 MiB each.
 #ifndef HANDOFF_DETAIL_UV_ROOM_HPP
 #define HANDOFF_DETAIL_UV_ROOM_HPP
 
@@ -23,7 +23,7 @@ inline void Engine::give_room_back(std::string& output) {
   std::string().swap(output);
 }
 
-// output is about to have so many bytes more.
+// output is about to have so many bytes more. What it has stays in it.
 inline void Engine::take_room(std::string& output, std::size_t more) {
   if (spare_count_ == 0 || output.capacity() > kSmallOutput) return;
   if (output.size() + more <= kSmallOutput) return;

@@ -70,9 +70,11 @@ inline void Engine::read_from(Stream& s) {
   const std::string_view fresh(data, static_cast<std::size_t>(n));
   if (s.input_.empty()) {
     s.seen_ = 0;
+    const int fd = s.fd_;
     const std::size_t used = s.paused_ ? 0 : s.on_input(fresh);
     s.input_from_ += used;
-    if (!s.dead_ && used < fresh.size()) s.input_.append(fresh.substr(used));
+    // What an upstream has left that was replaced meanwhile is over.
+    if (s.fd_ == fd && used < fresh.size()) s.input_.append(fresh.substr(used));
     s.seen_ = s.paused_ ? 0 : s.input_.size();
   } else {
     s.input_.append(fresh);
@@ -89,15 +91,15 @@ inline void Engine::tell_end(Stream& s) {
 inline void Engine::consume(Stream& s) {
   if (s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
   if (!std::exchange(s.looks_, false) && s.input_.empty()) return;
+  const int fd = s.fd_;
   const std::size_t used = s.on_input(s.input_);
+  if (s.dead_ || s.fd_ != fd) return;  // over, or replaced by another upstream
   s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
-  if (s.dead_) return;
   touch(s);  // on_input() may have changed the state, whatever it has consumed
-  if (s.ended_ && !s.paused_) tell_end(s);
-  if (used == 0) return;
   s.input_.erase(0, used);
   s.input_from_ += used;
   if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
+  if (s.ended_ && !s.paused_) tell_end(s);
 }
 
 inline void Engine::touch(Stream& any) {

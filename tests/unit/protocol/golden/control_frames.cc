@@ -156,6 +156,13 @@ protocol::Owner owner_since() {
   return out;
 }
 
+protocol::Owner owner_whose_donor_keeps() {
+  protocol::Owner out = owner_since();
+  out.kept = 3;
+  out.kept_ids = {7, 300, 1099511628101};
+  return out;
+}
+
 supervisor::HandoffEnd rehearsal_end(std::uint32_t first_fd) {
   supervisor::HandoffEnd out = handoff_end(first_fd);
   out.rehearsal = true;
@@ -379,6 +386,7 @@ std::vector<Frame> service_frames() {
       {Type::kOwner, "more", 1, encode(more_of_owner())},
       {Type::kOwner, "return", 2, encode(shown_owner())},
       {Type::kOwner, "owned-at", 0, encode(owner_since())},
+      {Type::kOwner, "kept", 0, encode(owner_whose_donor_keeps())},
       {Type::kProgress, "", 0,
        encode(
            protocol::Progress{77, protocol::Phase::kSwitch, 123456789012345, 400, 1000, 65536, 2})},

@@ -82,6 +82,12 @@ void expect_owner_since(const Heard& heard) {
   EXPECT_EQ(123456791012345U, only_event<supervisor::Owned>(heard).owned_at_ns);
 }
 
+void expect_owner_whose_donor_keeps(const Heard& heard) {
+  expect_owner_since(heard);
+  EXPECT_EQ(3U, only_event<supervisor::Owned>(heard).kept);
+  EXPECT_THAT(only_event<supervisor::Owned>(heard).kept_ids, ElementsAre(7, 300, 1099511628101));
+}
+
 void expect_progress(const Heard& heard) {
   const auto& progress = only_event<supervisor::Progressed>(heard);
   EXPECT_EQ(kSender, progress.generation);
@@ -323,6 +329,7 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Register-return.hex", expect_return},
       {"Owner-return.hex", expect_owner},
       {"Owner-owned-at.hex", expect_owner_since},
+      {"Owner-kept.hex", expect_owner_whose_donor_keeps},
       {"Progress.hex", expect_progress},
       {"Failed.hex", expect_failed_itself},
       {"Failed-of-peer.hex", expect_failed_of_peer},
