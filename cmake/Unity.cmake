@@ -16,5 +16,7 @@ function(handoff_unity target)
     return()
   endif()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+  # A program takes a whole object file of an archive. This way the linker may leave out what it does not call.
+  target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections)
   set_property(SOURCE ${arg_APART} PROPERTY SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()

@@ -95,7 +95,7 @@ void Service::on(const StopRequested& stop, Time now) {
   }
   if (operation_.replacing()) operation_ = {};
   return_.reset();
-  recovery_.reset();
+  stop_recovery();
   problem_.clear();
   left_.clear();
   if (stop.at_once) add(owner_.kill_all());

@@ -129,6 +129,7 @@ class Service {
   void end_reader(Generation reader);
   void recovered(const Handoff& handoff, Report report, Time now);
   void give_up_recovery();
+  void stop_recovery();
   void resume_recovery(const Found& found, Time now);
   void drop_vaults();
   void on(const VaultLost& lost, Time) { vaults_.lost(lost.generation); }

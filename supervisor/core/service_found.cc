@@ -22,8 +22,11 @@ void Service::on(const Found& found, Time now) {
     return left(found.gone, "is gone");
   }
   if (found.heir != 0) resume(found, now);
-  if (recovery_ && (found.heir == 0 || found.from_vault)) return resume_recovery(found, now);
-  if (found.current == 0) return;
+  if (recovery_ && (found.heir == 0 || found.from_vault)) {
+    resume_recovery(found, now);
+  } else if (found.current == 0) {
+    return;
+  }
   // The supervisor before this one died while it stopped the service.
   if (rest_ == Rest::kStopped) on(StopRequested{.to_stay = true}, now);
 }

@@ -269,7 +269,8 @@ void Service::over(const Handoff& handoff, Time now) {
   const bool ended_before_switch = current() != 0 && current() == upgrade.donor();
   const bool stays = by_itself && ended_before_switch && report.code == Upgrade::kOtherRelease;
   if (stays) report.message += ". There is nothing to go back to, so the release that runs stays";
-  if (upgrade.nobody_owns() && recoverable(now)) report.keep_in_vault();
+  const bool goes_on = state() == State::kRecovering && recoverable(now);
+  if (upgrade.nobody_owns() && goes_on) report.keep_in_vault();
   const Generation reader = handoff.from_vault && ended_before_switch ? upgrade.donor() : 0;
   if (!handoff.from_vault) {
     out_.push_back(Conclude{report, handoff.request.id});
@@ -277,6 +278,7 @@ void Service::over(const Handoff& handoff, Time now) {
     recovered(handoff, report, now);
   } else {
     note(Note::Level::kError, "the recovery has failed: " + report.message);
+    if (state() == State::kStopping) give_up_recovery();
   }
   others_.handoff_over();
   operation_ = {};  // and with it handoff

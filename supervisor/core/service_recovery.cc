@@ -89,7 +89,7 @@ void Service::begin_recovery(Time now) {
 void Service::end_reader(Generation reader) { out_.push_back(EndStart{reader}); }
 
 void Service::recovered(const Handoff& handoff, Report report, Time now) {
-  if (!recovery_) return;  // stopped meanwhile
+  if (!recovery_) return;
   const Time running = report.running != Time{} ? report.running : now;
   ++recoveries_;
   vaults_.recovered(policy_.vault);
@@ -103,11 +103,19 @@ void Service::recovered(const Handoff& handoff, Report report, Time now) {
 }
 
 void Service::give_up_recovery() {
-  if (recovery_ && state() == State::kRecovering) {
+  if (recovery_ && state() != State::kRunning) {
     out_.push_back(Crashed{recovery_->of, recovery_->how, recovery_->sessions});
   }
   recovery_.reset();
   drop_vaults();
+}
+
+// Before its handoff nobody owns the sessions, so they end here. In the middle of it somebody may
+// come to own them. Of the handoff in which their owner died the report says how many are lost.
+void Service::stop_recovery() {
+  if (operation_.recovery()) return;
+  if (operation_.none()) return give_up_recovery();
+  recovery_.reset();
 }
 
 void Service::drop_vaults() {

@@ -31,6 +31,7 @@ Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& time
 Upgrade Upgrade::recovery(Generation donor, Generation heir, const Timeouts& timeouts, Time now) {
   Upgrade out(donor, heir, timeouts, now);
   out.donor_starts_ = true;
+  out.donors_name_ = "the reader of the vault";
   return out;
 }
 
@@ -353,7 +354,8 @@ void Upgrade::donor_ended(const std::string& how, Time now) {
   donor_.next.reset();
   switch (state_) {
     case State::kStarting:
-      account_.fail_with("peer_died", "the old release " + how + " before anything was handed over",
+      account_.fail_with("peer_died",
+                         std::string(donors_name_) + " " + how + " before anything was handed over",
                          Report::Failed::kOld);
       crash_ = how;
       nobody_owns(at_stake());

@@ -153,6 +153,7 @@ class Upgrade {
   Side heir_;
   Account account_;
   std::optional<Time> deadline_;
+  const char* donors_name_ = "the old release";  // in a recovery it is the vault's reader
   bool resumed_ = false;
   bool stranger_ = false;       // resumed, and the heir has not reported yet
   bool donor_starts_ = false;   // it has not said yet that it owns

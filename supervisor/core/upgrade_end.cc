@@ -152,7 +152,7 @@ void Upgrade::ticked(Time now) {
 void Upgrade::not_ready_in_time() {
   const std::string within = " was not ready within " + format_duration(timeouts_.start);
   if (heir_ready_) {
-    account_.fail_with("timeout", "the reader of the vault" + within, Report::Failed::kOld);
+    account_.fail_with("timeout", donors_name_ + within, Report::Failed::kOld);
   } else {
     account_.fail_with("timeout", "the new release" + within + " and was ended" + not_ready(false),
                        Report::Failed::kNew);

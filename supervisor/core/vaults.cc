@@ -41,13 +41,14 @@ Vaults::Saved Vaults::saved() const {
 bool Vaults::left(Generation generation, const VaultLeft& vault, const Exit& exit) {
   if (!vault.owned) return false;
   sources_.insert(generation);
-  blamed_ = vault.reading != 0 && crashed(exit);
+  blamed_ = !vault.reading.empty() && crashed(exit);
   if (!blamed_) return true;
-  ++crashes_[vault.reading];
-  if (crashes_.size() > kMostSuspects) {
-    crashes_.erase(crashes_.begin()->first == vault.reading ? std::next(crashes_.begin())
-                                                            : crashes_.begin());
-  }
+  for (const std::uint64_t session : vault.reading) ++crashes_[session];
+  const auto is_new = [&vault](const auto& one) {
+    return std::ranges::find(vault.reading, one.first) != vault.reading.end();
+  };
+  while (crashes_.size() > kMostSuspects)
+    crashes_.erase(std::ranges::find_if_not(crashes_, is_new));
   return true;
 }
 
@@ -62,10 +63,11 @@ std::string Vaults::refusal(const Policy& policy, Time now) const {
   }
   const auto most = static_cast<std::size_t>(policy.max_recoveries.most);
   if (all < kMostTries && (blamed_ || of_its_own < most)) return "";
-  const std::size_t times = all < kMostTries ? of_its_own : all;
-  return "its sessions have gone on from their vault " + std::to_string(times) +
-         (times == 1 ? " time" : " times") + " within " +
-         format_duration(policy.max_recoveries.per) + " (vault_max_recoveries)";
+  const bool whoever = all >= kMostTries;
+  const std::size_t times = whoever ? all : of_its_own;
+  return "recoveries were begun " + std::to_string(times) + (times == 1 ? " time" : " times") +
+         " within " + format_duration(policy.max_recoveries.per) +
+         (whoever ? ", whoever was to blame" : " (vault_max_recoveries)");
 }
 
 // A process that ended while it recovered is no session's fault.

@@ -5,7 +5,9 @@
 // signal from outside, memory that ran out) costs nobody anything. A request that crashes whoever
 // reads it would crash each process that follows. So there are two bounds:
 //
-// - A session in whose input a process crashed max_crashes times is reset, and the others go on.
+// - A session in whose input a process crashed max_crashes times is reset, and the others go on. Of
+//   a process with lanes nobody can say which of its threads crashed: each lane's session is
+//   blamed, and the one to blame is there each time.
 // - Where no session is to blame, a service goes on so many times within a while. Beyond that it is
 //   started from nothing, as without a vault.
 #pragma once
@@ -29,8 +31,9 @@ using Generation = std::uint64_t;  // from 1; 0 is nobody
 // The vault of a process that has ended, as somebody has looked into it. A process has written it
 // that may have crashed: nothing of it is believed beyond what it says here.
 struct VaultLeft {
-  bool owned = false;         // the process owned the sessions, by its own word
-  std::uint64_t reading = 0;  // the session whose input it was at; 0: none
+  bool owned = false;  // the process owned the sessions, by its own word
+  // The sessions whose input it was at: of each lane at most one.
+  std::vector<std::uint64_t> reading = {};
   friend bool operator==(const VaultLeft&, const VaultLeft&) = default;
 };
 

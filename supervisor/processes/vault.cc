@@ -65,6 +65,8 @@ Result<void> find_memory(Vault& vault) {
   return {};
 }
 
+bool has_gone(const Error& error) { return error.code == -ECONNREFUSED; }
+
 // A process that has retired ends its keeper: what is not there is no news.
 std::optional<VaultLeft> look_at_vault(Vault& vault) {
   if (!vault.kept()) return std::nullopt;
@@ -72,8 +74,7 @@ std::optional<VaultLeft> look_at_vault(Vault& vault) {
     spdlog::debug("a vault is lost: {}", found.error().message);
     return std::nullopt;
   }
-  // Nobody holds the mailbox of a keeper that has gone.
-  if (const auto keeper = call_keeper(vault); !keeper) {
+  if (const auto keeper = call_keeper(vault); !keeper && has_gone(keeper.error())) {
     spdlog::debug("a vault is lost, since its keeper is: {}", keeper.error().message);
     return std::nullopt;
   }
@@ -84,8 +85,9 @@ std::optional<VaultLeft> look_at_vault(Vault& vault) {
     return std::nullopt;
   }
   VaultLeft out{.owned = about->complete};
-  for (std::uint64_t lane = 0; lane < about->lanes && out.reading == 0; ++lane) {
-    out.reading = reading_in(vault.memory.get(), lane);
+  for (std::uint64_t lane = 0; lane < about->lanes; ++lane) {
+    const std::uint64_t session = reading_in(vault.memory.get(), lane);
+    if (session != 0) out.reading.push_back(session);
   }
   return out;
 }

@@ -38,12 +38,16 @@ struct NewVault {
 };
 Result<NewVault> make_vault();
 
-// A connection to the keeper. -ECONNREFUSED: nobody holds such a mailbox, so it has gone.
+// A connection to the keeper.
 Result<UniqueFd> call_keeper(const Vault& vault);
+// What call_keeper() says of a keeper that has gone: nobody holds such a mailbox. All else may
+// pass.
+bool has_gone(const Error& error);
 // The memory of a vault of which only the address is known: its keeper gives it. Waits for that,
 // kKeeperPatience at most.
 Result<void> find_memory(Vault& vault);
-inline constexpr int kKeeperPatienceMs = 200;
+// All sessions are lost where it runs out, so a keeper on a full host has time.
+inline constexpr int kKeeperPatienceMs = 1000;
 
 // What a process that has ended has left; nullopt: nobody keeps its sockets, or there is no reading
 // its vault. May wait, as find_memory().

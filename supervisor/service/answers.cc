@@ -298,7 +298,8 @@ void Answers::tell(const Recovered& recovered) {
               name_, why, recovered.report.moved, to.generation, format_duration(recovered.took),
               recovered.report.lost, recovered.report.closed);
   for (const Unmoved& one : recovered.report.unmoved) {
-    spdlog::error("{}: session {} of {} was reset: {}", name_, one.session, one.peer, one.reason);
+    spdlog::error("{}: session {}{} was reset: {}", name_, one.session,
+                  one.peer.empty() ? "" : " of " + one.peer, one.reason);
   }
   telling_.record({.by_service = true}, std::move(record));
 }

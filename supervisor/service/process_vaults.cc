@@ -30,6 +30,7 @@ UniqueFd ProcessTable::give_vault(const Spawn& spawn, Process& process) const {
   if (!made) {
     spdlog::error("{}: generation {} gets no vault: {}", name(), spawn.generation,
                   made.error().message);
+    process.vault.refused = "it could be given none: " + made.error().message;
     return {};
   }
   process.vault = std::move(made->vault);
@@ -46,8 +47,11 @@ Result<void> ProcessTable::prepare_reader(const Spawn& spawn, Process& process) 
   Result<void> known = find_memory(found->second);
   auto keeper = known ? call_keeper(found->second) : Failure(known.error());
   if (!keeper) {
-    callbacks_.happened(VaultLost{spawn.vault_of});
-    return Failure(keeper.error());
+    if (has_gone(keeper.error())) {
+      vaults_.erase(found);
+      callbacks_.happened(VaultLost{spawn.vault_of});
+    }
+    return Failure(keeper.error());  // tried again while the vault is there
   }
   UniqueFd memory(::fcntl(found->second.memory.get(), F_DUPFD_CLOEXEC, 0));
   if (!memory.valid()) return fail_errno("the vault's memory");

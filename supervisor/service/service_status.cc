@@ -126,8 +126,8 @@ std::string no_vault(const ServiceConfig& config, const Process& process) {
   const Vault& vault = process.vault;
   if (vault.kept()) return "";
   if (!config.vault) return "its configuration does not say vault = true";
-  if (!vault.given()) return "it was started before its configuration said vault = true";
   if (!vault.refused.empty()) return vault.refused;
+  if (!vault.given()) return "it was started before its configuration said vault = true";
   return vault.asked ? "it has no keeper"
                      : "its program does not ask for one (handoff_options.vault)";
 }

@@ -19,7 +19,7 @@ namespace handoff::supervisor {
 struct LeftSession {
   std::uint64_t id = 0;  // 0: it has none yet
   std::uint32_t kind = 0;
-  UniqueFd fd;
+  UniqueFd fd;  // not valid: it has none any more, and is lost
   vault::Recovered saved;
   bool fresh = false;
   std::string lost;  // why it does not go on; "" if it does
@@ -28,7 +28,6 @@ struct LeftSession {
 struct LeftAccount {
   vault::About about;
   std::vector<LeftSession> sessions;
-  std::uint64_t closed = 0;           // sessions whose sockets are not there any more
   std::vector<std::string> problems;  // lanes that make no sense
 };
 

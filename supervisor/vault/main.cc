@@ -3,7 +3,7 @@
 //
 //   handoff-vault --of GENERATION --memory FD --keeper FD [--quarantine SESSION]...
 //
-// It speaks for the release that has died, by its name and its versions: it has that one's
+// The reader speaks for the release that has died, by its name and its versions: it has that one's
 // listeners, its sessions' sockets from the keeper and their states from the vault. So it is a
 // donor like any other, and its heir is the next process of that release. It never touches a
 // socket, and accepts from nobody: clients wait until the heir has them.
@@ -133,6 +133,7 @@ Result<void> VaultDonor::open_sessions() {
     options.size = sizeof options;
     options.kind = account_.about.kinds[session.kind].name.c_str();
     options.flags = HANDOFF_SESSION_TRACKED;
+    if (!session.fd.valid()) options.flags |= HANDOFF_SESSION_NO_FD;
     options.id = session.id;
     uint64_t id = 0;
     const int result = handoff_session_open(h_, session.fd.get(), &options, &id);
@@ -174,9 +175,6 @@ Result<void> recover(const supervisor::ReaderArguments& arguments) {
       supervisor::read_account(arguments.memory, std::move(*kept), arguments.quarantined);
   if (!account) return Failure(account.error());
   for (const std::string& problem : account->problems) say(problem);
-  if (account->closed > 0) {
-    say(std::to_string(account->closed) + " sessions have no socket any more, and have ended");
-  }
   VaultDonor donor(std::move(*account));
   if (auto ok = donor.declare(); !ok) return ok;
   if (auto ok = donor.open_sessions(); !ok) return ok;

@@ -14,6 +14,7 @@
 #include "soak.h"
 #include "surroundings.h"
 #include "trial.h"
+#include "vault.h"
 
 namespace chaos {
 namespace {
@@ -29,7 +30,7 @@ struct Options {
   std::string random;
   std::uint64_t seed = static_cast<std::uint64_t>(
       std::chrono::system_clock::now().time_since_epoch().count() % 1'000'000);
-  std::size_t upgrades = 0;
+  std::size_t upgrades = 0, kills = 0;
 };
 
 // 90s, 10m, 2h
@@ -135,6 +136,19 @@ int run_random(const Options& options) {
   });
 }
 
+int run_vault(const Options& options) {
+  if (!options.victim.empty() && options.victim != "service") {
+    throw CLI::ValidationError("--victim", "is \"service\" with --vault: whoever serves");
+  }
+  VaultOptions vault{.seed = options.seed};
+  if (const auto service = choice(options.service, parse_service, "--service")) {
+    vault.service = *service;
+  }
+  if (options.kills != 0) vault.kills = options.kills;
+  if (options.sessions != 0) vault.sessions = options.sessions;
+  return kill_with_vault(vault) ? 0 : 1;
+}
+
 // Whether the run is all that there is: no option has selected something of the matrix.
 bool selects_all(const Options& options) {
   return !options.core && options.service.empty() && options.victim.empty() &&
@@ -190,7 +204,7 @@ int run(int argc, char** argv) {
                  "--surroundings supervisor or service (is killed), or self (upgrade --self)");
   app.add_option("--random", options.random, "strike at random moments, for so long: 90s, 10m, 2h")
       ->excludes(surroundings);
-  app.add_option("--seed", options.seed, "of --random; is printed if not given");
+  app.add_option("--seed", options.seed, "of --random and --vault; is printed if not given");
   auto* soaks =
       app.add_option(
              "--soak", options.upgrades,
@@ -201,6 +215,13 @@ int run(int argc, char** argv) {
   app.add_flag("--full-duplex", options.full,
                "with --soak: large requests and replies on each connection, all the time")
       ->needs(soaks);
+  app.add_option("--vault", options.kills,
+                 "kill a service that has a vault so often (300), at random moments: nobody may "
+                 "notice more than a pause")
+      ->expected(0, 1)
+      ->default_str("300")
+      ->excludes(surroundings)
+      ->excludes(soaks);
   app.add_option("--jobs", options.jobs, "cells at once")->capture_default_str();
   app.add_option("--sessions", options.sessions, "connections in each cell (24)");
   app.add_option("--json", options.json_file, "write the table and every cell to this file");
@@ -219,6 +240,7 @@ int run(int argc, char** argv) {
       if (options.sessions != 0) soaked.sessions = options.sessions;
       return soak(soaked) ? 0 : 1;
     }
+    if (app.count("--vault") > 0) return run_vault(options);
     return options.random.empty() ? run_table(options) : run_random(options);
   } catch (const CLI::Success& success) {
     return app.exit(success);

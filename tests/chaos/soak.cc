@@ -1,24 +1,17 @@
 #include "soak.h"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <thread>
+#include <stdexcept>
 
-#include "supervision.h"
+#include "busy.h"
 #include "support/process/proc.h"
-#include "traffic.h"
 
 namespace chaos {
 namespace {
 
-using namespace std::chrono_literals;
-using nlohmann::json;
-
-constexpr auto kPatience = 60s;
 constexpr std::size_t kWindow = 100;   // upgrades that are compared
 constexpr std::size_t kMissesOf = 20;  // where all are full, one of so many may run out of time
 // Memory that may grow without a leak: pages that an allocator keeps or needs once. A leak of 100
@@ -45,22 +38,16 @@ class Soak {
  public:
   explicit Soak(const SoakOptions& options)
       : may_miss_(options.full ? std::max<std::size_t>(3, options.upgrades / kMissesOf) : 0),
-        supervision_(options.service) {
-    supervision_.start("");
-    json now;
-    require([&] { return (now = status()).value("state", "") == "running"; }, "it did not start");
-    const std::string address = now.at("listeners").at(0).at("address");
-    traffic_.emplace(options.service, std::stoi(address.substr(address.rfind(':') + 1)),
-                     options.sessions, options.full);
-    require([&] { return traffic_->settled(); }, "the clients were not served");
-    traffic_->wake();
-    traffic_->reset_gaps();
+        busy_(options.service) {
+    busy_.supervision().start("");
+    busy_.connect(options.sessions, options.full);
+    busy_.wake(Busy::Visitors::kNone);
   }
 
   Sample upgrade(int release) {
     for (;; ++missed_) {
-      const auto upgrade = supervision_.upgrade(release);
-      require([&] { return !upgrade->running(); }, "an upgrade does not end");
+      const auto upgrade = busy_.supervision().upgrade(release);
+      busy_.require([&] { return !upgrade->running(); }, "an upgrade does not end");
       const test::Outcome outcome = upgrade->finish();
       if (outcome.status == 0) break;
       const bool late = outcome.out.find("\"timeout\"") != std::string::npos;
@@ -68,61 +55,36 @@ class Soak {
         throw std::runtime_error("an upgrade failed: " + outcome.describe());
       }
     }
-    traffic_->ask_again();
-    require([&] { return traffic_->all_answered_again(); }, "sessions are not served any more");
+    busy_.hear_from_all();
     std::vector<pid_t> services;  // an upgrade is over before its donor has exited
-    require([&] { return (services = supervision_.services()).size() == 1; },
-            "there is not one process");
+    busy_.require([&] { return (services = busy_.supervision().services()).size() == 1; },
+                  "there is not one process");
     return sample(services.front());
   }
 
   Tally end() {
-    traffic_->finish();
-    require([&] { return traffic_->finished(); }, "the last answers do not come");
-    supervision_.process().signal(SIGTERM);
-    if (supervision_.process().wait() != 0) {
-      throw std::runtime_error("the supervisor did not end well");
-    }
-    return traffic_->tally();
+    busy_.end();
+    return tally();
   }
 
-  Tally tally() const { return traffic_->tally(); }
+  Tally tally() const { return busy_.tally(); }
   std::size_t missed() const { return missed_; }
 
  private:
-  template <class Condition>
-  void require(const Condition& condition, const char* what) {
-    const auto until = Clock::now() + kPatience;
-    while (!condition()) {
-      if (Clock::now() >= until) throw std::runtime_error(what);
-      turn();
-    }
-  }
-  void turn() {
-    // pump() says how long to wait: the clients ask at a rate, whatever has come.
-    const auto idle = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
-    traffic_ ? traffic_->pump(idle) : idle(2);
-  }
-  json status() {
-    test::Question question = supervision_.ask_status();
-    std::optional<json> services;
-    const auto until = Clock::now() + kPatience;
-    while (!(services = question.services()) && Clock::now() < until) turn();
-    return !services || services->empty() ? json::object() : services->front();
-  }
   // The supervisor closes the fds of the command and of the old process in its next turns. So the
   // smallest count that is seen is the state of rest.
   Sample sample(pid_t service) {
     Sample out;
     out.supervisor_files = out.service_files = SIZE_MAX;
+    const Supervision& supervision = busy_.supervision();
     for (int look = 0; look < 5; ++look) {
-      out.supervisor_files = std::min(out.supervisor_files, count(supervision_.pid()));
+      out.supervisor_files = std::min(out.supervisor_files, count(supervision.pid()));
       out.service_files = std::min(out.service_files, count(service));
-      turn();
+      busy_.turn();
     }
     out.service_kb = static_cast<long>(test::status_field(service, "VmRSS"));
-    out.supervisor_kb = static_cast<long>(test::status_field(supervision_.pid(), "VmRSS"));
-    for (const auto& entry : std::filesystem::directory_iterator(supervision_.runtime())) {
+    out.supervisor_kb = static_cast<long>(test::status_field(supervision.pid(), "VmRSS"));
+    for (const auto& entry : std::filesystem::directory_iterator(supervision.runtime())) {
       (void)entry;
       ++out.folder;
     }
@@ -136,8 +98,7 @@ class Soak {
 
   const std::size_t may_miss_;
   std::size_t missed_ = 0;  // upgrades that were given up, which no client may have noticed
-  Supervision supervision_;
-  std::optional<Traffic> traffic_;
+  Busy busy_;
 };
 
 // The median, since a sample may be taken while an fd is being closed.

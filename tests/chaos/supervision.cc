@@ -57,6 +57,15 @@ void Supervision::start(const std::string& failpoints) {
   started_.insert(pid());
 }
 
+void Supervision::start_with_vault() {
+  const std::string service(example(service_));
+  supervisor_.start({.command = {test::program("handoff-" + service + "-1")},
+                     .name = service,
+                     .environment = {{"HANDOFF_STATE_DIR", path("state")}},
+                     .config = "vault = true\nvault_max_recoveries = \"100/s\"\n"});
+  started_.insert(pid());
+}
+
 std::unique_ptr<test::Process> Supervision::command(std::vector<std::string> arguments) {
   auto process = supervisor_.begin(std::move(arguments));
   started_.insert(process->pid());

@@ -32,6 +32,8 @@ class Supervision {
   // `handoff run`; failpoints is HANDOFF_FAILPOINT for it and its services. May be called again
   // when the supervisor has died.
   void start(const std::string& failpoints);
+  // With a vault, which goes on as often as anybody strikes; returns when the service runs.
+  void start_with_vault();
   // `handoff ARGUMENTS`, begun.
   std::unique_ptr<test::Process> command(std::vector<std::string> arguments);
   std::unique_ptr<test::Process> upgrade(int release);

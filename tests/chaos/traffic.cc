@@ -25,6 +25,7 @@ Manner manner_of(std::size_t index) {
 Tally& Tally::operator+=(const Tally& more) {
   sessions += more.sessions;
   bytes += more.bytes;
+  replies += more.replies;
   lost += more.lost;
   duplicated += more.duplicated;
   wrong += more.wrong;
@@ -126,6 +127,7 @@ void Traffic::reset_gaps() {
 void Traffic::record(const Client& client, bool resident, Tally& tally) const {
   ++tally.sessions;
   tally.bytes += client.bytes();
+  tally.replies += client.answered();
   switch (client.end()) {
     case Client::End::kAlive:
       ++tally.unanswered;

@@ -16,6 +16,7 @@ namespace chaos {
 struct Tally {
   std::uint64_t sessions = 0;  // connections made
   std::uint64_t bytes = 0;     // checked
+  std::uint64_t replies = 0;   // whole ones
   std::uint64_t lost = 0, duplicated = 0, wrong = 0;
   std::uint64_t reset = 0;  // residents cut off: reset, refused or closed
   std::uint64_t visitors_reset = 0;

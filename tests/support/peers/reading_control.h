@@ -43,6 +43,7 @@ inline void copy(const protocol::Handoff& from, v1::Handoff& to) {
   to.set_rehearsal(from.rehearsal);
   to.set_drain_incompatible(from.drain_incompatible);
   to.set_spread(from.spread);
+  to.set_donor_kept(from.donor_kept);
 }
 
 inline void copy(const protocol::Start& from, v1::Start& to) {
@@ -55,6 +56,7 @@ inline void copy(const protocol::Start& from, v1::Start& to) {
   if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
   to.set_report_path(from.report_path);
   to.set_mailbox(from.mailbox);
+  to.set_vault(from.vault);
   for (const auto& listener : from.kept) copy(listener, *to.add_kept());
   for (const auto& listener : from.moved) copy(listener, *to.add_moved());
   for (const auto& listener : from.before) copy(listener, *to.add_before());
@@ -126,6 +128,9 @@ inline void copy(const protocol::Register& from, v1::Register& to) {
   to.set_handoff_id(from.handoff_id);
   to.set_rehearsal(from.rehearsal);
   for (const auto& one : from.given_back) copy(one, *to.add_given_back());
+  if (!from.vault) return;
+  to.mutable_vault()->set_keeper_pid(from.vault->keeper_pid);
+  to.mutable_vault()->set_refused(from.vault->refused);
 }
 
 inline void copy(const protocol::Owner& from, v1::Owner& to) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <utility>
 
 #include "service_fixture.h"
 
@@ -10,7 +11,9 @@ namespace handoff::supervisor {
 class ServiceRecoveryTest : public ServiceTest {
  protected:
   static Exited died(Generation generation, int signal = SIGKILL, std::uint64_t reading = 0) {
-    return {generation, {.signalled = true, .number = signal}, VaultLeft{true, reading}};
+    VaultLeft left{.owned = true};
+    if (reading != 0) left.reading = {reading};
+    return {generation, {.signalled = true, .number = signal}, std::move(left)};
   }
   // The reader of the vault is one of two that are started.
   std::string goes_on(Generation reader, Generation heir, std::chrono::milliseconds when = 1s) {

@@ -182,7 +182,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     for (const char* later :
          {"leaving", "mailbox", "program_digest", "files", "rest", "program", "last_config", "mark",
           "unrecorded", "seen", "left", "cgroup", "signed_version", "claims", "one_way", "manifest",
-          "leaving_by_itself", "listeners"}) {
+          "leaving_by_itself", "listeners", "died"}) {
       if (member.back() == later) return;
     }
     ++members;

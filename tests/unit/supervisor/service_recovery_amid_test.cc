@@ -67,8 +67,7 @@ TEST_F(ServiceRecoveryAmidTest, BothDieAndTheHeirHadNot) {
 TEST_F(ServiceRecoveryAmidTest, ADonorThatHasRetiredIsNotGoneOnFrom) {
   upgrade_to_switch();
   EXPECT_EQ(hear(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, 1s), "");
-  EXPECT_EQ(hear(Exited{1, {}, VaultLeft{false, 0}}, 1s),
-            "drop vault of 1, look for children of 1");
+  EXPECT_EQ(hear(Exited{1, {}, VaultLeft{}}, 1s), "drop vault of 1, look for children of 1");
   const Effects effects =
       service.step(Exited{2, {.signalled = true, .number = 9}, VaultLeft{}}, at(1s));
   EXPECT_EQ(find<Conclude>(effects)->report.result, Report::Result::kLost);
@@ -127,12 +126,55 @@ TEST_F(ServiceRecoveryAmidTest, AStopIsNoDeath) {
 
 TEST_F(ServiceRecoveryAmidTest, AStopEndsARecovery) {
   start();
+  hear(Counted{1, 7}, 500ms);
   hear(died(1), 1s);
   goes_on(2, 3);
   EXPECT_EQ(hear(StopRequested{.to_stay = true}, 1s), "cancel 2");
   EXPECT_EQ(hear(HandoffFailed{2, 3, "cancelled", "stopped"}, 1s), "");
-  EXPECT_EQ(hear(Exited{3, {.number = 1}}, 1s), "stop 2, drop vault of 1");
+  const Effects effects = service.step(Exited{3, {.number = 1}}, at(1s));
+  EXPECT_EQ(show(effects), "drop vault of 1, stop 2");
+  const auto* crashed = find<Crashed>(effects);
+  ASSERT_NE(crashed, nullptr) << "nobody has drained them";
+  EXPECT_EQ(crashed->sessions, 7U);
   EXPECT_EQ(hear(Exited{2, {}}, 1s), "stopped");
+  EXPECT_TRUE(service.idle());
+}
+
+TEST_F(ServiceRecoveryAmidTest, AStopThatComesTooLateStopsTheNextProcess) {
+  start();
+  hear(died(1), 1s);
+  goes_on(2, 3);
+  EXPECT_EQ(hear(StopRequested{.to_stay = true}, 1s), "cancel 2");
+  hear(owned(3), 1s);
+  hear(DonorRetired{.generation = 2, .handoff_id = 3, .sessions = 4}, 1s);
+  const Effects effects = service.step(Tick{}, at(1s));
+  EXPECT_NE(find<Recovered>(effects), nullptr) << "they have gone on, and are drained";
+  EXPECT_EQ(find<Crashed>(effects), nullptr);
+}
+
+TEST_F(ServiceRecoveryAmidTest, AStopMayFindItBetweenTwoAttempts) {
+  start();
+  hear(died(1), 1s);
+  EXPECT_EQ(hear(Exited{3, {.number = 1}}, 1s), "end start of 2");
+  const Effects effects = service.step(StopRequested{}, at(1s));
+  EXPECT_NE(find<Crashed>(effects), nullptr);
+  EXPECT_EQ(hear(Exited{2, {}}, 1s), "stopped");
+}
+
+// Of the upgrade in which they were lost the report counts them.
+TEST_F(ServiceRecoveryAmidTest, AStopMayComeBeforeTheUpgradeIsOver) {
+  start();
+  hear(Counted{1, 7}, 500ms);
+  hear(HandoffRequested{}, 1s);
+  hear(CandidateReady{}, 1s);
+  EXPECT_EQ(hear(died(1), 1s), "kill 2");
+  EXPECT_STREQ(service.state_name(), "recovering");
+  hear(StopRequested{}, 1s);
+  const Effects effects = service.step(Exited{2, {.signalled = true, .number = 9}}, at(1s));
+  ASSERT_NE(find<Conclude>(effects), nullptr);
+  EXPECT_EQ(find<Conclude>(effects)->report.result, Report::Result::kLost);
+  EXPECT_EQ(find<Conclude>(effects)->report.lost, 7U);
+  EXPECT_EQ(find<Crashed>(effects), nullptr);
   EXPECT_TRUE(service.idle());
 }
 
@@ -210,7 +252,7 @@ TEST_F(ServiceRecoveryAmidTest, OrIfItsReaderWasBeingEnded) {
 
 TEST_F(ServiceRecoveryAmidTest, AProcessThatDiedWithItsSupervisorIsGoneOnFrom) {
   EXPECT_EQ(hear(Found{.last = 3, .current = 3}), "");
-  EXPECT_EQ(hear(Exited{3, {.unseen = true}, VaultLeft{true, 0}}, 1s),
+  EXPECT_EQ(hear(Exited{3, {.unseen = true}, VaultLeft{true}}, 1s),
             "phase start, spawn 4 reads vault of 3, spawn 5 heir");
   first_ = 3;
   recover(3, 4, 5);

@@ -103,7 +103,7 @@ void hear(AfterDeath& world, const std::string& name, const Event& event) {
 
 Exited end_of(const AfterDeath& world, Generation who, int signal) {
   Exited out{who, {.signalled = true, .number = signal}};
-  if (who != world.reader) out.vault = VaultLeft{world.owned.contains(who), 5};
+  if (who != world.reader) out.vault = VaultLeft{world.owned.contains(who), {5}};
   return out;
 }
 

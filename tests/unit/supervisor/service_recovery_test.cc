@@ -73,8 +73,7 @@ TEST_F(ServiceRecoveryTest, AProcessWithoutAVaultIsStartedAgainAsEver) {
 
 TEST_F(ServiceRecoveryTest, SoIsOneThatNeverOwned) {
   start();
-  EXPECT_EQ(hear(Exited{1, {.signalled = true, .number = 9}, VaultLeft{false, 0}}, 1s),
-            "drop vault of 1");
+  EXPECT_EQ(hear(Exited{1, {.signalled = true, .number = 9}, VaultLeft{}}, 1s), "drop vault of 1");
   EXPECT_EQ(service.state(), State::kBackoff);
 }
 
@@ -133,8 +132,7 @@ TEST_F(ServiceRecoveryTest, TheHeirDies) {
   start();
   hear(died(1), 1s);
   goes_on(2, 3);
-  EXPECT_EQ(hear(Exited{3, {.signalled = true, .number = 9}, VaultLeft{false, 0}}, 1s),
-            "drop vault of 3");
+  EXPECT_EQ(hear(Exited{3, {.signalled = true, .number = 9}, VaultLeft{}}, 1s), "drop vault of 3");
   EXPECT_EQ(hear(HandoffFailed{2, 3, "peer_died", "the heir died"}, 1s), "end start of 2")
       << "the reader has nothing that the vault has not";
   EXPECT_EQ(hear(Exited{2, {.signalled = true, .number = 9}}, 1s),

@@ -181,7 +181,8 @@ class Walk {
     if (dice(4) == 0 && !spoke_.contains(who)) return hear(SpawnFailed{who, "no such file"});
     Exited exited{who, Exit{dice(2) == 0, dice(2) == 0 ? 9 : 11, false}};
     if (dice(2) == 0) {
-      exited.vault = VaultLeft{dice(4) != 0, dice(3)};
+      exited.vault = VaultLeft{.owned = dice(4) != 0};
+      if (const std::uint64_t session = dice(3)) exited.vault->reading = {session};
       ASSERT_TRUE(vaults_.insert(who).second);
     }
     hear(exited);
