@@ -11,8 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Exit kFromOutside{.signalled = true, .number = SIGKILL};
-constexpr Exit kByItself{.signalled = true, .number = SIGSEGV};
+const Exit kFromOutside{.signalled = true, .number = SIGKILL};
+const Exit kByItself{.signalled = true, .number = SIGSEGV};
 const Vaults::Policy kVaultPolicy{.max_crashes = 3, .max_recoveries = {2, 1min}};
 
 TEST(VaultsTest, OneThatNeverOwnedIsOfNoUse) {
