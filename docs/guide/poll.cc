@@ -81,7 +81,9 @@ int main() {
       for (std::size_t i = 0; i < ids.size(); ++i) {
         if (fds[i + 2].revents == 0 || serve(sessions.at(ids[i]))) continue;
         service->session_closed(ids[i]);  // before close(2)
-        ::close(sessions.extract(ids[i]).mapped().fd);
+        const int fd = sessions.extract(ids[i]).mapped().fd;
+        ::shutdown(fd, SHUT_RDWR);  // the donor of a restored one may have it open yet
+        ::close(fd);
       }
     }
     for (const auto& [id, session] : sessions) ::close(session.fd);

@@ -222,8 +222,8 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   CLI::App* stop = app.add_subcommand("stop", "drain a service and stop it");
   stop->add_option("SERVICE", parsed.stop.service, "which")->required()->type_name("");
   stop->footer(
-      "\nIts listeners stay open: connections wait until it is started again\n"
-      "(handoff restart) or the supervisor ends.\n\nExample:\n  handoff stop chat");
+      "\nIts listeners stay open, and connections wait. It stays stopped, under the\n"
+      "next `handoff run`, too, until handoff restart.\n\nExample:\n  handoff stop chat");
   add_json(stop, parsed.stop.json, "one JSON object");
 
   CLI::App* restart = app.add_subcommand(

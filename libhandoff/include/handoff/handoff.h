@@ -10,15 +10,18 @@
  *   1. handoff_open()
  *   2. declare: handoff_listener(), handoff_claim(), handoff_kind(),
  *      handoff_state_step(), handoff_section(), handoff_blob(), handoff_region(),
- *      handoff_set_callbacks()
+ *      handoff_set_callbacks(). Callbacks name a session by its id alone: keep a map
+ *      from ids to your connections
  *   3. handoff_ready(), then handoff_wait(): sessions are restored in here,
  *      and when it returns 0 this process is the owner of every socket
  *   4. handoff_named_fd() gives the listeners; run your loop. Watch
  *      handoff_fd() for reading and call handoff_dispatch() when it is readable
  *   5. for every accepted connection handoff_session_open(), for every one
- *      that ends, once all output is sent, handoff_session_closed() and then
- *      close(2)
- *   6. when `retired` is called: close the fds, leave the loop, exit
+ *      that ends, once all output is sent, handoff_session_closed(), for one
+ *      that was restored (or for all) shutdown(2), since the donor may have the
+ *      socket open yet, and then close(2)
+ *   6. when `retired` is called: close the fds, with no shutdown(2), leave the
+ *      loop, exit
  *
  * Conventions
  * - Results: 0 (or a count) for success, a negative number for failure:
@@ -179,7 +182,8 @@ HANDOFF_API int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out);
  * a donor has (invariant I6, docs/invariants.md).
  * address: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH, unix:@ABSTRACT; another one is
  * -EINVAL. HOST is numeric, and has the interface where it is of one link (fe80::1%eth0). Port 0
- * lets the kernel choose. Names that begin with "handoff." are the library's own. */
+ * lets the kernel choose. Names that begin with "handoff." are the library's own. Its fd, and the
+ * flags that it has: handoff_named_fd(). */
 HANDOFF_API int handoff_listener(handoff_t* h, const char* name, const char* address);
 
 /* Declares that this service wants the fd of that name, of any kind, if somebody
@@ -424,8 +428,9 @@ struct handoff_callbacks {
   int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
   void (*thaw)(void* user);
-  /* Donor: the sessions and named fds are the heir's. Do not touch them, but close(2) them (take
-   * them out of epoll first, or close the epoll fd); then leave your loop and exit. close(2) alone:
+  /* Donor: the sessions and named fds are the heir's. Do not touch them, but close(2) the sessions'
+   * (take them out of epoll first, or close the epoll fd); then leave your loop and exit. A process
+   * that exits as soon as handoff_dispatch() has returned need close nothing. close(2) alone:
    * some runtimes shut a socket down as they close it, or clear O_NONBLOCK (socket:close() of
    * Erlang/OTP does), and the heir has the same socket. An heir sets O_NONBLOCK again on what came
    * with it once this callback has returned, and once this process has exited. Until then it must
@@ -563,8 +568,10 @@ HANDOFF_API int handoff_restored(handoff_t* h, uint64_t id, int result, const ch
 HANDOFF_API int handoff_ready(handoff_t* h);
 
 /* Waits until this process is the owner: at once but for an heir, whose sessions are
- * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed, or was only a rehearsal
- * (`handoff plan`): then exit, the donor serves on; -ETIMEDOUT after timeout_ms (-1: as long as
+ * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed, or was only a rehearsal, at whose
+ * end it always comes (`handoff plan`): then exit, with status 0, the donor serves on.
+ * handoff_last_error() tells which, and is what to log: "the rehearsal is over", or "the handoff
+ * failed: " and why. -ETIMEDOUT after timeout_ms (-1: as long as
  * the deadlines of the handoff take). From 0 until the first handoff_dispatch() of an heir its
  * clients wait, and no budget bounds that: what need not be done there, do before handoff_ready()
  * or in the loop. An heir that takes longer than the freeze budget is named, by log() and in the
@@ -601,7 +608,12 @@ HANDOFF_API int handoff_has_supervisor(void);
 /* Numbered from 1 by the supervisor; 0 without one. */
 HANDOFF_API uint64_t handoff_generation(const handoff_t* h);
 /* The fd of that name, after handoff_wait(); HANDOFF_ERR_UNKNOWN if it was not declared, -ENOENT if
- * nobody gave it. Borrowed: the library closes it when it retires or in handoff_close(). */
+ * nobody gave it. Borrowed: the library closes it when it retires or in handoff_close(). It has
+ * FD_CLOEXEC, unless it was attached without. A listener has O_NONBLOCK, too: the library and the
+ * supervisor bind it so, and an heir has it as its donor left it, since the flag is of the socket
+ * that both have. Another process that has the socket may clear it (see retired()): a loop that
+ * must never wait sets it again before it accepts, as poll.h does. What accept(2) returns has
+ * neither flag: use accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC. */
 HANDOFF_API int handoff_named_fd(const handoff_t* h, const char* name);
 /* The address a listener is bound to ("tcp:127.0.0.1:7000"); NULL if there is no such name. Owned
  * by the handle, valid as long as it is. */
