@@ -63,7 +63,10 @@ bool Service::recovers(Generation gone, const std::string& how, Time now) {
 
 // The keeper may have gone since it was decided.
 void Service::begin_recovery(Time now) {
-  if (!recoverable(now)) return nobody_serves(recovery_->of, recovery_->how, now);
+  if (!recoverable(now)) {
+    const Recovery given_up = *recovery_;  // which ends below
+    return nobody_serves(given_up.of, given_up.how, now);
+  }
   const Generation reader = owner_.next();
   const Generation heir = owner_.next();
   const HandoffRequested request{.to = Probation::Origin::kSame, .timeouts = policy_.timeouts};
