@@ -31,7 +31,9 @@ vault::Why why_not(const Registry& registry, std::uint64_t id, const SessionEntr
 }
 
 vault::Stretch kept(const SavedStretch& saved) {
-  return {saved.placed()->begin, saved.placed()->size(), saved.bytes()};
+  const auto place = saved.placed();
+  if (!place) return {};  // why_not() has said so
+  return {place->begin, place->size(), saved.bytes()};
 }
 
 // What goes on behind a stretch of before. room: for those bytes of it that are within its slot,

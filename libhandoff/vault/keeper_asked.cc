@@ -88,7 +88,8 @@ Result<Answer> wait_for_answer(int socket, std::int64_t until_ms) {
     if (auto ok = wait_for(socket, until_ms); !ok) return Failure(ok.error());
     auto answer = next_answer(socket);
     if (!answer) return Failure(answer.error());
-    if (*answer) return std::move(**answer);
+    std::optional<Answer> one = std::move(*answer);
+    if (one) return *std::move(one);
   }
 }
 

@@ -63,8 +63,10 @@ bool Service::recovers(Generation gone, const std::string& how, Time now) {
 
 // The keeper may have gone since it was decided.
 void Service::begin_recovery(Time now) {
+  if (!recovery_) return;
+  Recovery& recovery = *recovery_;
   if (!recoverable(now)) {
-    const Recovery given_up = *recovery_;  // which ends below
+    const Recovery given_up = recovery;  // which ends below
     return nobody_serves(given_up.of, given_up.how, now);
   }
   const Generation reader = owner_.next();
@@ -72,14 +74,14 @@ void Service::begin_recovery(Time now) {
   const HandoffRequested request{.to = Probation::Origin::kSame, .timeouts = policy_.timeouts};
   guessed_ = false;
   vaults_.begun(policy_.vault, now);
-  ++recovery_->tries;
+  ++recovery.tries;
   owner_.recover(reader);
   add(others_.prepare(request));
   operation_ = {Handoff{.upgrade = Upgrade::recovery(reader, heir, request.timeouts, now),
                         .request = request,
                         .candidate = std::nullopt,
                         .from_vault = true}};
-  forward(Counted{reader, recovery_->sessions}, now);
+  forward(Counted{reader, recovery.sessions}, now);
   out_.push_back(Announce{.phase = "start", .begins = true});
   out_.push_back(Spawn{.generation = reader,
                        .timeouts = request.timeouts,
