@@ -32,7 +32,7 @@ struct Arrival {
 // already (a late session comes to an owner) nothing happens: the service puts it.
 void put_arrival(Registry& registry, std::uint64_t id, const SessionEntry& entry,
                  const Arrival& arrival);
-// It is not to come after all.
+// The session does not come after all.
 void drop_arrival(Registry& registry, std::uint64_t id);
 // All have come, and their donor does not touch their sockets any more.
 void arrived(Registry& registry);

@@ -71,7 +71,7 @@ struct Files {
   int control, pidfd, status, folder, memory;
   std::uint64_t cookie;
   Same of_pidfd, of_status, of_folder, of_memory;
-  // Who asks: control, or the other end of what a letter brought. -1: nobody.
+  // The line of the asker: control, or the other end of what a letter brought. -1: nobody asks.
   int asker;
   std::uint64_t asker_cookie;
 

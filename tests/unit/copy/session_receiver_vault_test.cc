@@ -127,7 +127,7 @@ TEST_F(SessionReceiverVaultTest, WhatTheDonorClosesIsNotThere) {
   EXPECT_TRUE(reader().sessions().empty());
 }
 
-// That one is the owner's to put, in a turn of its own.
+// The owner puts a late session, in a turn of its own.
 TEST_F(SessionReceiverVaultTest, ALateOneIsNotPutIntoAVaultThatCounts) {
   complete_ = 1;
   come(true, "one", "", "");

@@ -63,7 +63,7 @@ TEST_F(ServiceRecoveryAmidTest, BothDieAndTheHeirHadNot) {
             "heir");
 }
 
-// It has closed its sockets, and says so in its vault.
+// A retired donor has closed its sockets, and says so in its vault.
 TEST_F(ServiceRecoveryAmidTest, ADonorThatHasRetiredIsNotGoneOnFrom) {
   upgrade_to_switch();
   EXPECT_EQ(hear(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, 1s), "");
@@ -74,7 +74,7 @@ TEST_F(ServiceRecoveryAmidTest, ADonorThatHasRetiredIsNotGoneOnFrom) {
   EXPECT_EQ(service.state(), State::kBackoff);
 }
 
-// It never came to say that it owns.
+// Such an heir never came to say that it owns.
 TEST_F(ServiceRecoveryAmidTest, AnHeirThatDiesRightAfterTheSwitchIsGoneOnFromInItsRelease) {
   upgrade_to_switch();
   hear(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, 1s);

@@ -57,7 +57,7 @@ TEST(VaultsTest, ASessionToBlameGoesOnUntilItsLastCrash) {
     vaults.begun(kVaultPolicy, at(0s));
   }
   EXPECT_EQ(vaults.quarantined(kVaultPolicy), std::vector<std::uint64_t>{7});
-  // Whoever fails while it recovers is no session's fault.
+  // No session is at fault where a recovery fails.
   EXPECT_EQ(vaults.refusal(kVaultPolicy, at(0s)), "");
   vaults.begun(kVaultPolicy, at(0s));
   EXPECT_EQ(vaults.quarantined(kVaultPolicy), std::vector<std::uint64_t>{7}) << "still to be reset";

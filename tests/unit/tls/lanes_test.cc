@@ -161,7 +161,7 @@ TEST_P(TlsLanesTest, EachLivesAndIsFrozenForItself) {
   EXPECT_TRUE(Visit(clients_.get(), second, copy.get()).resumed);
 }
 
-// Whoever is first makes the key.
+// The first of the threads makes the key.
 TEST_P(TlsLanesTest, LanesOfSeveralThreadsMakeOneKey) {
   const LaneContext first = first_lane(servers_.get());
   std::vector<LaneContext> lanes;
