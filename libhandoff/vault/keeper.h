@@ -26,14 +26,13 @@
 // dozen system calls (seccomp(2)). Its own fds have numbers in the table of the service, which may
 // close them (closefrom(3)): it looks at what they are before it uses them, and ends if they are
 // not its own any more. It ends, too, where the service has a table of its own by now (execve(2)).
-// Of a service that has capabilities it may not ask that, and the supervisor has to: share_fds().
+// A keeper may not ask that of a service that has capabilities (kcmp(2)), and does not notice it.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <map>
-#include <optional>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
@@ -76,8 +75,6 @@ using Kept = std::map<int, UniqueFd>;
 Result<Kept> ask_keeper(int socket, int timeout_ms);
 // Its vault's memory, likewise; the service may live.
 Result<UniqueFd> ask_for_memory(int socket, int timeout_ms);
-// Whether two processes have one table of fds; nullopt if this process may not know (kcmp(2)).
-std::optional<bool> share_fds(pid_t one, pid_t other);
 // Tells it to exit.
 void dismiss_keeper(int socket);
 

@@ -1,8 +1,6 @@
 // The side of those who ask a keeper.
-#include <linux/kcmp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -124,12 +122,6 @@ Result<UniqueFd> ask_for_memory(int socket, int timeout_ms) {
   if (!answer) return Failure(answer.error());
   if (answer->fds.size() != 1) return fail(-EPROTO, "the keeper has no memory to give");
   return std::move(answer->fds.front());
-}
-
-std::optional<bool> share_fds(pid_t one, pid_t other) {
-  const long differ = ::syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
-  if (differ < 0) return std::nullopt;
-  return differ == 0;
 }
 
 void dismiss_keeper(int socket) { (void)::send(socket, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT); }

@@ -3,6 +3,7 @@
 #include "libhandoff/vault/keeper.h"
 
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -23,6 +24,13 @@ namespace handoff::test {
 namespace {
 
 constexpr int kSoonMs = 20'000;  // far more than it takes
+
+// Whether two processes have one table of fds; nullopt if this one may not know (kcmp(2)).
+std::optional<bool> share_fds(pid_t one, pid_t other) {
+  const long differ = ::syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
+  if (differ < 0) return std::nullopt;
+  return differ == 0;
+}
 
 // A process that has a keeper, and is this test's child, as its keeper is.
 class VaultKeeperTest : public ::testing::Test {
@@ -203,15 +211,15 @@ TEST_F(VaultKeeperTest, EndsWhereTheServiceHasATableOfItsOwn) {
     if (::syscall(SYS_capset, &header, none) != 0 || ::unshare(CLONE_FILES) != 0) std::abort();
   });
   await_ready();
-  EXPECT_EQ(std::optional(false), vault::share_fds(service_, keeper_));
+  EXPECT_EQ(std::optional(false), share_fds(service_, keeper_));
   await_end_of_keeper();
 }
 
 TEST_F(VaultKeeperTest, SharesTheFdsOfItsService) {
   start([] {});
   await_ready();
-  EXPECT_EQ(std::optional(true), vault::share_fds(service_, keeper_));
-  EXPECT_EQ(std::optional(false), vault::share_fds(::getpid(), keeper_));
+  EXPECT_EQ(std::optional(true), share_fds(service_, keeper_));
+  EXPECT_EQ(std::optional(false), share_fds(::getpid(), keeper_));
 }
 
 TEST_F(VaultKeeperTest, EndsWhereItsOwnFdsAreClosed) {
